@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from opus_async.errors import OpusError
-from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Workflow
+from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
 from opus_async.transport.rates import OperationLimit
 
 BoundT = TypeVar("BoundT")
@@ -104,11 +104,13 @@ class JobResult:
         outputs: Display name -> value.
         results: As the platform sent them.
         audit: Its audit; None when it could not be had or was not asked for.
+        notices: What the reader of its outcome should know besides.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
     results: Any = None
     audit: AuditLog | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

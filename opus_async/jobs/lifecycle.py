@@ -180,10 +180,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
-            run.error = located(error, run, self.platform.stages)
+            run.error = located(error, run, self.platform.stages, self._hint)
         except TimeoutError as error:
             run.error = (
-                deadline_exceeded(run, timeout, self.platform.stages, self._hint)
+                deadline_exceeded(
+                    run,
+                    timeout,
+                    self.platform.stages,
+                    self._hint,
+                    workflow_id=self.platform.workflow_id,
+                )
                 if deadline.expired()
                 else unexpected(error, run)
             )
@@ -385,17 +391,25 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             )
             answer = await answer_from(on_paused, paused)
         if answer is None:
-            called = "" if run.alias is None else f", as {run.alias} there"
-            raise JobPaused(
-                gapped(
-                    "The job waits for a person ({}{}): act on it in the platform, then wait for it again",
-                    status.raw,
-                    called,
-                ),
-                status=status,
-                alias=run.alias,
-            )
+            raise self._paused(run, status)
         await self.platform.resume(run.known_id, answer)
+
+    def _paused(self, run: JobRun, status: JobStatus) -> JobPaused:
+        """The error of a job that waits for a person, and that nobody answers here."""
+        called = "" if run.alias is None else f", as {run.alias} there"
+        paused = JobPaused(
+            gapped(
+                "The job waits for a person ({}{}): act on it in the platform, then wait for it again",
+                status.raw,
+                called,
+            ),
+            status=status,
+            alias=run.alias,
+        )
+        if self.platform.can_resume(status):
+            step = NextStep(NextAction.ANSWER_JOB, run.job_id, run.alias)
+            paused.advised(step.action, self._hint(step))
+        return paused
 
     def _tell_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""

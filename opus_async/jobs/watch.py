@@ -307,8 +307,8 @@ class Watcher:
                 continue
             for job in self._jobs.get(remote_id, ()):
                 if job.workflow is workflow and not job.busy and not job.done.done():
-                    job.waited = 0.0
-                    self._status(job, answer, asked, now)
+                    job.waited = 0.0  # it may be watched, or have been polled itself, since the poll began
+                    self._status(job, answer, max(asked, job.started, job.last_seen_running or asked), now)
                     self._schedule_next(job, now)
 
     def _schedule_next(self, job: WatchedJob, now: float) -> None:

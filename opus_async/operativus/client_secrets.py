@@ -6,7 +6,7 @@ They are the password, and every token that the client has used.
 from __future__ import annotations
 
 from opus_async.errors import OpusError
-from opus_async.redaction import Mask, Secret, Secrets, secret_text
+from opus_async.redaction import Mask, Secret, Secrets, secret_text, whole_secret
 from opus_async.wire.messages import ApiRequest
 
 TOKEN_LABEL = "<token>"  # noqa: S105 - what stands in its place
@@ -27,7 +27,7 @@ class ClientSecrets:
 
     def add_password(self, password: str) -> None:
         """Mask a password from now on."""
-        self._passwords += (secret_text(password, PASSWORD_LABEL),)
+        self._passwords += (whole_secret(password, PASSWORD_LABEL),)
         self._known = Secrets.of(*self._passwords, *self._tokens)
 
     def add_token(self, token: str) -> None:

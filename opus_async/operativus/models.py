@@ -13,6 +13,22 @@ from typing import Any
 from opus_async.models import JobStatus
 from opus_async.models.mappings import EMPTY
 
+STEP_KINDS = frozenset(
+    {
+        "AGENT",
+        "CONDITION",
+        "PARALLEL",
+        "WEBHOOK",
+        "LOOP",
+        "SEQUENTIAL",
+        "ROUTER",
+        "JOIN",
+        "FUNCTION",
+        "WORKFLOW",
+    }
+)
+"""Words that change what a step is, on current servers, where they are its ``action``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -21,10 +37,9 @@ class Step:
     Attributes:
         agent_id: The agent that is asked; empty where the server names none, as for kinds of steps that have
             no agent.
-        action: The prompt of the step by the vendor's documentation. Servers take one of the words ``AGENT``,
-            ``CONDITION``, ``PARALLEL``, ``WEBHOOK``, ``LOOP``, ``SEQUENTIAL``, ``ROUTER``, ``JOIN``,
-            ``FUNCTION`` and ``WORKFLOW`` for a kind of step, and any other text for ``AGENT``. It is passed
-            on unchanged.
+        action: The prompt of the step, by the vendor's documentation. Current servers take it for the kind of
+            the step where it is one of :data:`STEP_KINDS`, take any other text for ``AGENT``, and show that
+            text to no agent. It is passed on unchanged.
         order: Its place, from 1; None before it is known.
         id: None for a step that is not on the server yet.
         raw: As the server sent it, with what has no field here (``routerConfig``, ``onReject``, ...).

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from opus_async.errors import NotFound, OpusError, PermissionDenied, ProtocolError
-from opus_async.models import JobStatus
+from opus_async.models import JobStatus, Notice
 from opus_async.operativus.api import Api
 from opus_async.operativus.models import Run, Step
 from opus_async.operativus.protocol.api_messages import NodeRun, SessionRun
@@ -86,17 +86,19 @@ class OutputReader:
         run = runs[0]
         calls, nodes = await self._told(run, session_id)
         audit = audit_of(runs, session_runs=calls, node_runs=nodes, steps=steps)
+        notices = _notices(runs)
         if run.status != JobStatus.COMPLETED:
-            return JobResult(results=run.raw, audit=audit)
+            return JobResult(results=run.raw, audit=audit, notices=notices)
         outputs = outputs_of(run, session_runs=calls, node_runs=nodes)
-        if not outputs:
+        if "output" not in outputs:
             log.warning(
                 "session %s: its run %s completed, and the server does not tell this user what it gave: the "
                 "texts of a session are shown to the role ADMIN",
                 session_id,
                 run.id,
             )
-        return JobResult(outputs=outputs, results=run.raw, audit=audit)
+            notices += (Notice.OUTPUTS_NOT_TOLD,)
+        return JobResult(outputs=outputs, results=run.raw, audit=audit, notices=notices)
 
     async def outputs(self, run: Run) -> dict[str, Any]:
         """Read what the steps of a run gave so far, as in ``outcome.outputs``; empty where nothing is told.
@@ -124,4 +126,9 @@ class OutputReader:
             return await self.result(runs, session_id=session_id, steps=steps)
         except OpusError as error:
             log.warning("session %s: what its steps did could not be read: %s", session_id, error)
-            return JobResult(results=runs[0].raw, audit=audit_of(runs, steps=steps))
+            audit = audit_of(runs, steps=steps)
+            return JobResult(results=runs[0].raw, audit=audit, notices=_notices(runs))
+
+
+def _notices(runs: Sequence[Run]) -> tuple[Notice, ...]:
+    return (Notice.RUN_AGAIN_BY_PLATFORM,) if len(runs) > 1 else ()

@@ -241,6 +241,8 @@ def _late(
             f"{timeout:g}",
         ),
         last_status=last,
+        workflow_id=workflow_id,
+        alias=None if run is None else run.id,
         job_id=session_id,
         stage=WATCH,
     )

@@ -84,6 +84,7 @@ def catalogue() -> str:
             *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
             *_listed("callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}),
             *_listed("traits", TRAITS),
+            *_listed("settings of Operativus (--operativus-set)", operativus_options.SETTINGS),
             *_listed("traits of Operativus", OPERATIVUS_TRAITS),
         ]
     )

@@ -23,7 +23,7 @@ class ApiRequest:
             starts a bill, and for ``duplicate``, which makes a job.
         secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
         job_id: The job that it is about; None for a call about none, or one that makes another.
-        workflow_id: The workflow whose details it asks for.
+        workflow_id: The workflow that it is about, where an answer names that.
         subject_id: What else it is about, where an answer names that: a run, a step.
     """
 

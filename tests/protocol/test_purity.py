@@ -39,6 +39,7 @@ PURE = {
         "email",
         "enum",
         "functools",
+        "itertools",
     ),
     *(
         "html",

@@ -1,7 +1,7 @@
 """An Operativus made by hand, for one workflow: it misbehaves exactly as told.
 
-Where the simulator draws its faults, a script here names them: for each operation a list of acts, the first for
-the first request; what is not scripted goes well. A run has its row when a test shows it.
+Where the simulator draws its faults, a script here names them: for each operation a list of acts, the first
+for the first request; what is not scripted goes well. A run has its row when a test shows it.
 """
 
 from __future__ import annotations

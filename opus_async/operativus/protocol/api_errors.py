@@ -8,6 +8,7 @@ proxy in between answers with a page.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,8 @@ from opus_async.wire.responses import first_of, text, whole
 _ENVELOPE = ("status", "timestamp", "path", "instance", "type")
 _NO_TYPE = "about:blank"
 """The type of a problem that has none of its own."""
+_SENTENCES = ("detail", "message", "error", "title")
+"""Fields that hold the words of a refusal, the best first."""
 _FIELDS = ("invalidParams", "invalid_params", "invalid-params", "errors", "fieldErrors")
 _FIELD_NAMES = ("field", "name", "param", "property", "path", "pointer")
 _REASONS = ("message", "reason", "defaultMessage", "detail", "error")
@@ -57,40 +60,43 @@ def _words(body: Any, mask: Mask) -> tuple[str, str | None]:
     """What a refusal says, and its type; see :data:`opus_async.wire.api_errors.Words`."""
     if not isinstance(body, dict):
         return words_of(body, mask)
-    said = text(first_of(body, "detail", "message", "error", "title"))
-    fields = list(_wrong_fields(body, mask))
-    parts = [
-        said or "",
-        *(f"{name}: {why}" if why else name for name, why in fields if _is_new(name, why, said)),
-    ]
-    parts += [text(body.get("hint")) or "", _sizes(body), _methods(body)]
+    said = next(filter(None, (detail_of(body.get(name), mask) for name in _SENTENCES)), "")
+    parts = [said, *_on_fields(body, said, mask), text(body.get("hint")), _sizes(body), _methods(body)]
     detail = detail_of([part for part in parts if part], mask)
     if not detail:
         detail, _ = words_of(body, mask, envelope=_ENVELOPE)
-    kind = text(body.get("type"))
-    return detail, None if kind in {None, _NO_TYPE} else excerpt(kind or "", _NAME_CHARS, mask) or None
+    kind = excerpt(text(body.get("type")) or "", _NAME_CHARS, mask)
+    return detail, kind if kind not in {"", _NO_TYPE} else None
 
 
-def _is_new(name: str, why: str, said: str | None) -> bool:
-    """Whether the words of the refusal do not say this of the field yet."""
-    return said is None or name not in said or why not in said
+def _on_fields(body: Mapping[str, Any], said: str, mask: Mask) -> Iterator[str]:
+    """What the refusal says of fields beside its sentence, and the sentences that stand in their place."""
+    for name, why in _wrong_fields(body, mask):
+        if name not in said or why not in said:
+            yield f"{name}: {why}" if why else name
+    held = _held(body)
+    yield from (
+        (entry for entry in held[:_FIELDS_SHOWN] if isinstance(entry, str)) if isinstance(held, list) else ()
+    )
 
 
 def _wrong_fields(body: Any, mask: Mask) -> Iterator[tuple[str, str]]:
     """The fields that a refusal names, each with the reason, which can be empty."""
-    if not isinstance(body, dict):
-        return
-    named = next((held for name in _FIELDS if isinstance(held := body.get(name), list | dict) and held), [])
-    pairs = _pairs_of(named)
-    for _, (name, why) in zip(range(_FIELDS_SHOWN), pairs, strict=False):
-        yield excerpt(name, _NAME_CHARS, mask), detail_of(why, mask)
+    pairs = _pairs_in(_held(body)) if isinstance(body, dict) else ()
+    for name, why in islice(pairs, _FIELDS_SHOWN):
+        if shown := excerpt(name, _NAME_CHARS, mask):
+            yield shown, detail_of(why, mask)
 
 
-def _pairs_of(named: list[Any] | dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    if isinstance(named, dict):
-        yield from ((name, why) for name, why in named.items() if name.strip())
+def _held(body: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
+    return next((held for name in _FIELDS if isinstance(held := body.get(name), list | dict) and held), [])
+
+
+def _pairs_in(held: list[Any] | dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(held, dict):
+        yield from ((name, why) for name, why in held.items() if name.strip())
         return
-    for entry in named:
+    for entry in held:
         if isinstance(entry, dict) and (name := text(first_of(entry, *_FIELD_NAMES))):
             yield name, first_of(entry, *_REASONS)
 

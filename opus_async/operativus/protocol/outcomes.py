@@ -36,16 +36,20 @@ def outputs_of(
 
     Returns:
         ``output``, the text of the last step, and ``steps``, the texts of all in the order of their start;
-        empty where the server told none.
+        empty where the server told none. Of a last step that a person answered no text is told: then there is
+        no ``output``, since the text of the step before it is another one.
     """
-    texts = [call.output for call in _steps_in(run, session_runs) if call.output is not None and _good(call)]
-    if texts:
-        return {"output": texts[-1], "steps": texts}
-    nodes = [node for node in _last_attempts(node_runs) if node.content is not None]
-    if not nodes:
-        return {}
-    last = max(nodes, key=lambda node: _moment(node.ended_at, -math.inf))
-    return {"output": last.content, "steps": [node.content for node in nodes]}
+    calls = _steps_in(run, session_runs)
+    given = [call.output if _good(call) else None for call in calls]
+    if given.count(None) == len(given):
+        nodes = _last_attempts(node_runs)
+        given = [node.content for node in nodes]
+        last = max(reversed(nodes), key=_ended).content if nodes else None
+    else:
+        last = given[-1]
+    outputs: dict[str, Any] = {} if last is None else {"output": last}
+    texts = [text for text in given if text is not None]
+    return {**outputs, "steps": texts} if texts else {}
 
 
 def audit_of(
@@ -113,14 +117,14 @@ def _good(call: SessionRun) -> bool:
 
 
 def _call_nodes(calls: Iterable[SessionRun], steps: Sequence[Step]) -> Iterator[AuditNode]:
-    left, times = list(steps), Counter[str]()
+    left, times = list(enumerate(steps, 1)), Counter[str]()
     for call in calls:
-        agent = call.agent_id or "an agent"
-        name = agent
-        place = next((at for at, step in enumerate(left) if step.agent_id == call.agent_id), None)
-        if place is not None:
-            name = _named(left[place], place)
-            del left[: place + 1]
+        name = call.agent_id or "an agent"
+        at = next((at for at, (_, step) in enumerate(left) if step.agent_id == call.agent_id), None)
+        if at is not None:
+            place, step = left[at]
+            name = _named(step, place)
+            del left[: at + 1]
         times[name] += 1
         yield AuditNode(
             name=name if times[name] == 1 else f"{name} ({times[name]})",
@@ -141,7 +145,7 @@ def _seconds(call: SessionRun) -> float | None:
 
 
 def _named(step: Step, place: int) -> str:
-    return f"step {place + 1 if step.order is None else step.order} ({step.agent_id})"
+    return f"step {place if step.order is None else step.order} ({step.agent_id})"
 
 
 def _name_of_step(order: int, steps: Iterable[Step]) -> str:
@@ -187,6 +191,10 @@ def _state(node: NodeRun) -> str | None:
 
 def _started(node: NodeRun) -> float:
     return _moment(node.started_at, math.inf)
+
+
+def _ended(node: NodeRun) -> float:
+    return _moment(node.ended_at, -math.inf)
 
 
 # What both have

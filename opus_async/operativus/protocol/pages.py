@@ -39,15 +39,17 @@ class Page(Generic[ItemT]):
     total_pages: int | None = None
     ends: bool = False
 
-    def is_last(self, asked: int = 0) -> bool:
+    def is_last(self, asked: int) -> bool:
         """Whether there is no other page behind it.
 
         Args:
-            asked: The number that was asked for, where the page does not tell its own.
+            asked: The number that was asked for. The page's own counts where it is told; it can be one less,
+                on servers that count from 1.
         """
-        number = asked if self.number is None else max(self.number, asked)
-        known = self.total_pages is not None and number + 1 >= self.total_pages
-        return self.ends or known or not self.entries
+        number = asked if self.number is None else self.number
+        if self.ends or not self.entries or number < asked - 1:  # or the same page whatever is asked for
+            return True
+        return self.total_pages is not None and max(number + 1, asked) >= self.total_pages
 
 
 def read_page(answer: ApiResponse, read_item: Callable[[Any], ItemT | None]) -> Page[ItemT]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.operativus.models import Step
+from opus_async.operativus.models import STEP_KINDS, Step
 from opus_async.wire.messages import ApiRequest
 from opus_async.wire.requests import encoded_segment, given, query, sendable
 
@@ -76,7 +76,11 @@ def create_workflow(
         id=None if workflow_id is None else named(workflow_id, "workflow id"),
         name=_text(name, "name"),
         description=_optional_text(description, "description"),
-        steps=[_step_body(step, step.order or place) for place, step in enumerate(steps, 1)] or None,
+        steps=[
+            _step_body(step, place if step.order is None else step.order)
+            for place, step in enumerate(steps, 1)
+        ]
+        or None,
     )
     repeatable = workflow_id is not None
     return ApiRequest(
@@ -289,10 +293,15 @@ def _step_body(step: Step, order: int | None) -> dict[str, Any]:
         raise _invalid("give order: a server takes no step without its place")
     return given(
         id=None if step.id is None else named(step.id, "step id"),
-        agentId=named(step.agent_id, "agent id"),
+        agentId=named(step.agent_id, "agent id") if step.agent_id != "" or _needs_agent(step) else None,
         action=_text(step.action, "action"),
         stepOrder=_order(order),
     )
+
+
+def _needs_agent(step: Step) -> bool:
+    """Whether a step is nothing without an agent: all but the kinds that need none."""
+    return step.action not in STEP_KINDS or step.action == "AGENT"
 
 
 def _order(order: int) -> int:

@@ -23,7 +23,7 @@ _PATHS = (
 )
 """In the path that an error names: the id of a workflow, of a session, and of a step or a run."""
 _WORD_CHARS = 200
-"""A status that is longer is none."""
+"""No more of a status is looked at, or kept."""
 
 
 def body_of(answer: ApiResponse) -> Any:
@@ -59,8 +59,8 @@ def status_in(row: Mapping[str, Any], answer: ApiResponse) -> JobStatus:
     """The status in an object; ``UNKNOWN`` where there is none, with what stands there kept."""
     found = row.get("status")
     word = found if isinstance(found, str) else "" if found is None else json.dumps(found)
-    status = status_of(word)
-    return JobStatus(str(status), answer.mask(word[:_WORD_CHARS])) if status == JobStatus.UNKNOWN else status
+    status = status_of(word[:_WORD_CHARS])
+    return JobStatus(str(status), answer.mask(status.raw)) if status == JobStatus.UNKNOWN else status
 
 
 def check_workflow(answer: ApiResponse, named: Any) -> None:
@@ -83,6 +83,8 @@ def check_subject(answer: ApiResponse, named: Any) -> None:
 
 
 def _check(answer: ApiResponse, asked: str | None, named: Any) -> None:
+    if named == asked:
+        return
     found = id_of(named)
     if asked is not None and found is not None:
         compare(answer, asked, [found])

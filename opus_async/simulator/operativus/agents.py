@@ -12,19 +12,18 @@ APPROVAL_AGENT: Final = "approval_agent"
 FAILING_AGENT: Final = "failing_agent"
 """Fails each time."""
 
-AGENTS: Final = frozenset(
-    {
-        "finance_agent",
-        "procurator_assistant",
-        "assistant",
-        "document_writer",
-        "writer_agent",
-        "research_agent",
-        "review_agent",
-        APPROVAL_AGENT,
-        FAILING_AGENT,
-    }
+AGENTS: Final = (
+    "assistant",
+    "document_writer",
+    "finance_agent",
+    "procurator_assistant",
+    "writer_agent",
+    "research_agent",
+    "review_agent",
+    APPROVAL_AGENT,
+    FAILING_AGENT,
 )
+"""Every built-in agent. Whoever takes the first of a list takes one that does its work."""
 RENAMED: Final = frozenset({"finance_agent", "procurator_assistant"})
 """The agents of the vendor's examples, which newer servers do not have."""
 

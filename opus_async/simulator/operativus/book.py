@@ -6,6 +6,7 @@ Nothing here needs a timer: what was due is done, in its order, whenever somebod
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,7 +17,7 @@ from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.operativus import traits
 from opus_async.simulator.operativus.job_queue import JobQueue
 from opus_async.simulator.operativus.jobs import CONTINUE, EXECUTION, Job
-from opus_async.simulator.operativus.plans import PAUSED, ROUTE
+from opus_async.simulator.operativus.plans import PAUSED, ROUTE, Task
 from opus_async.simulator.operativus.runs import RUNNING, WAITING, Run
 from opus_async.simulator.operativus.scripts import RunScripts
 from opus_async.simulator.seeded_random import hexadecimal, identifier, uniform
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opus_async.simulator.operativus.config import OperativusConfig, Workload
-    from opus_async.simulator.operativus.plans import Task
 
 _DIGEST_DIGITS = 16
-# Rows of one tick are so far apart: their handlers begin one after the other.
-_ROW_GAP = 0.0005
 # Under `rows_shuffled` the rows of a tick appear over this share of it.
 _SHUFFLED_SHARE = 0.5
 _STALLED_SHARE = 1 / 3
+_MOST_INTRUDERS = 3
 _BUDGET = "Daily Budget Exhausted"
 
 
@@ -136,6 +135,24 @@ class RunBook:
         self._at(job.taken_at, lambda moment: self._apply(job, run_id, text, moment))
         return job
 
+    def intrude(self, workflow_id: str, org: str, now: float) -> None:
+        """Let up to three runs of somebody else appear; they are over at once, and counted nowhere."""
+        chance = uniform(self._workload.seed, "intruders", next(self._numbers))
+        for _ in range(int(chance * (_MOST_INTRUDERS + 1))):
+            run = Run(
+                run_id=self.new_id("run"),
+                workflow_id=workflow_id,
+                org=org,
+                session_id=self.new_id("session"),
+                tasks=(Task("", 1, None, "AGENT"),),
+                graph=False,
+                created_at=now,
+                seconds=0.0,
+                expires_after=0.0,
+            )
+            run.begin(now, "")
+            self._by_workflow[workflow_id, org].append(run)
+
     def restart_server(self, now: float) -> None:
         """Let the server be killed and come up again: what ran runs no more, though its row says so.
 
@@ -157,8 +174,7 @@ class RunBook:
         return profile.decide(seed, "queue", str(tick), 1) is not None
 
     def _enqueue(self, kind: str, now: float) -> Job:
-        taken_at, place = self._queue.turn(now)
-        job = Job(self.new_id("job"), kind, now, taken_at + place * _ROW_GAP)
+        job = Job(self.new_id("job"), kind, now, self._queue.turn(now))
         self.jobs.append(job)
         return job
 
@@ -192,7 +208,8 @@ class RunBook:
             graph=order.graph,
             created_at=now,
             seconds=seconds,
-            expires_after=self._config.pause_expiry,
+            # Only what is shown as PAUSED is swept.
+            expires_after=math.inf if traits.HUMAN_REVIEW in self._active else self._config.pause_expiry,
             attempt=attempt,
         )
         run.begin(now if begins is None else begins, order.text)
@@ -208,8 +225,7 @@ class RunBook:
         if run.status(now) != RUNNING or len(run.legs) > 1:
             return
         self.counts["restarts"] += 1
-        taken_at, place = self._queue.turn(now)
-        job.taken_at = taken_at + place * _ROW_GAP
+        job.taken_at = self._queue.turn(now)
         self._on_turn(
             job, lambda moment: self._start(job, order, run.seconds, moment, attempt=run.attempt + 1)
         )
@@ -226,11 +242,11 @@ class RunBook:
             return
         following, given = run.leg.last + 1, text or run.text_at_pause(now)
         if job.kind == CONTINUE:
-            choices = dict(run.tasks[run.leg.last].choices)
-            if text not in choices:
+            target = dict(run.tasks[run.leg.last].choices).get(text)
+            if target is None:
                 job.error = f"choiceKey '{text}' is not a declared choice"
                 return
-            following, given = choices[text], run.text_at_pause(now)
+            following, given = target, run.text_at_pause(now)
         self.counts["answers_applied"] += 1
         run.begin(now, given, following)
 

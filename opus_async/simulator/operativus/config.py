@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opus_async.simulator.checks import check_names, check_port
-from opus_async.simulator.operativus.traits import FORMS, REAL_QUEUE, TRAITS
+from opus_async.simulator.operativus.agents import AGENTS, RENAMED
+from opus_async.simulator.operativus.traits import FORMS, REAL_QUEUE, RENAMED_AGENTS, TRAITS
 
 Form = Literal["real", "documented"]
 
@@ -101,24 +102,34 @@ class OperativusConfig:
                 raise ValueError(f"{name} must be more than 0, not {limit}")
 
     @property
+    def known_agents(self) -> tuple[str, ...]:
+        """The agents that exist."""
+        renamed = RENAMED if RENAMED_AGENTS in self.active else frozenset()
+        return (*(agent for agent in AGENTS if agent not in renamed), *self.agents)
+
+    @property
     def active(self) -> frozenset[str]:
         """The traits that hold: those of the form, and those named."""
         return FORMS[self.form] | self.traits
 
     def to_arguments(self) -> list[str]:
         """Write this configuration as arguments of `python -m opus_async.simulator`."""
+        rest: dict[str, float | str] = {
+            "restart-after": self.restart_after,
+            "restarts": self.restarts,
+            "running-expiry": self.running_expiry,
+            "pause-expiry": self.pause_expiry,
+            "token-life": self.token_life,
+            "rate-limit": self.rate_limit or 0,
+            "login-limit": self.login_limit or 0,
+            "old-runs": self.old_runs,
+        }
+        if self.agents:
+            rest["agents"] = ",".join(self.agents)
         return [
-            *(f"--trait={trait}" for trait in sorted(self.traits)),
-            *(f"--operativus-agent={agent}" for agent in self.agents),
             f"--operativus-port={self.port}",
             f"--operativus-form={self.form}",
             f"--operativus-queue={self.queue_jobs}/{self.queue_tick}",
-            f"--operativus-restart-after={self.restart_after}",
-            f"--operativus-restarts={self.restarts}",
-            f"--operativus-running-expiry={self.running_expiry}",
-            f"--operativus-pause-expiry={self.pause_expiry}",
-            f"--operativus-token-life={self.token_life}",
-            f"--operativus-rate-limit={self.rate_limit or 0}",
-            f"--operativus-login-limit={self.login_limit or 0}",
-            f"--operativus-old-runs={self.old_runs}",
+            *(f"--trait={trait}" for trait in sorted(self.traits)),
+            *(f"--operativus-set={name}={value}" for name, value in rest.items()),
         ]

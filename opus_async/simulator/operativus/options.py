@@ -1,9 +1,9 @@
-"""The options of ``opus-async simulate`` that are about Operativus."""
+"""The options of ``opus-async simulate`` that are about Operativus; the rarer settings share one of them."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.operativus.config import Form, OperativusConfig
@@ -11,80 +11,45 @@ from opus_async.simulator.operativus.config import Form, OperativusConfig
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SETTINGS: Final[dict[str, str]] = {
+    "restart-after": "start a run again that takes longer than this (15m)",
+    "restarts": "how often to do that with one run (2)",
+    "running-expiry": "cancel a run that runs and is older when the server is told to restart (2h)",
+    "pause-expiry": "cancel a paused run that is older (24h)",
+    "token-life": "how long a token is valid (24h)",
+    "rate-limit": "requests per second and user before 429; 0 for no limit (50)",
+    "login-limit": "logins per minute before 429; 0 for no limit (10)",
+    "agents": "agents that exist besides the built-in ones, with commas between them",
+    "old-runs": "completed runs that every workflow's list begins with (0)",
+}
+"""What ``--operativus-set`` can set, and what each means."""
+_TIMES: Final = frozenset({"restart-after", "running-expiry", "pause-expiry", "token-life"})
+
 
 def add_arguments(group: argparse._ArgumentGroup) -> None:
     """Add the options; they have an effect together with ``--operativus-port``."""
     default, add = OperativusConfig(), group.add_argument
-    add("--operativus-port", type=int, metavar="P", help="serve Operativus too, here; 0 takes a free port")
+    add("--operativus-port", type=int, metavar="P", help="serve Operativus too; 0 takes a free port")
     add(
         "--operativus-form",
         choices=get_args(Form),
         default=default.form,
-        help="answer as its public source does, or as the vendor's page says (%(default)s)",
+        help="answer as its source or as the vendor's page (%(default)s)",
     )
     add(
         "--operativus-queue",
         type=_jobs_per_time,
         default=(default.queue_jobs, default.queue_tick),
         metavar="N/TIME",
-        help="how many jobs its queue takes, and how often (5/0.3s; a real one: 5/30s)",
+        help="jobs that its queue takes, how often (5/0.3s; real: 5/30s)",
     )
     add(
-        "--operativus-restart-after",
-        type=_seconds,
-        default=default.restart_after,
-        metavar="TIME",
-        help="start a run again that takes longer (15m)",
-    )
-    add(
-        "--operativus-restarts",
-        type=int,
-        default=default.restarts,
-        metavar="N",
-        help="how often (%(default)s)",
-    )
-    add(
-        "--operativus-running-expiry",
-        type=_seconds,
-        default=default.running_expiry,
-        metavar="TIME",
-        help="cancel a run that runs and is older when the server is told to restart (2h)",
-    )
-    add(
-        "--operativus-pause-expiry",
-        type=_seconds,
-        default=default.pause_expiry,
-        metavar="TIME",
-        help="cancel a paused run that is older (24h)",
-    )
-    add(
-        "--operativus-token-life",
-        type=_seconds,
-        default=default.token_life,
-        metavar="TIME",
-        help="validity of a token (24h)",
-    )
-    add(
-        "--operativus-rate-limit",
-        type=float,
-        default=default.rate_limit,
-        metavar="N",
-        help="requests per second and user before 429; 0 for no limit (%(default)s)",
-    )
-    add(
-        "--operativus-login-limit",
-        type=int,
-        default=default.login_limit,
-        metavar="N",
-        help="logins per minute before 429; 0 for no limit (%(default)s)",
-    )
-    add("--operativus-agent", action="append", default=[], metavar="NAME", help="an agent that exists, too")
-    add(
-        "--operativus-old-runs",
-        type=int,
-        default=default.old_runs,
-        metavar="N",
-        help="completed runs that every workflow's list begins with (%(default)s)",
+        "--operativus-set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another setting, see --list-traits",
     )
 
 
@@ -99,16 +64,23 @@ def configure(options: argparse.Namespace, traits: Iterable[str]) -> OperativusC
         traits=frozenset(traits),
         queue_jobs=jobs,
         queue_tick=tick,
-        restart_after=options.operativus_restart_after,
-        restarts=options.operativus_restarts,
-        running_expiry=options.operativus_running_expiry,
-        pause_expiry=options.operativus_pause_expiry,
-        token_life=options.operativus_token_life,
-        rate_limit=options.operativus_rate_limit or None,
-        login_limit=options.operativus_login_limit or None,
-        agents=tuple(options.operativus_agent),
-        old_runs=options.operativus_old_runs,
+        **{name.replace("-", "_"): value for name, value in options.operativus_set},
     )
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    if name not in SETTINGS:
+        raise argparse.ArgumentTypeError(f"unknown setting {name!r}: choose from {', '.join(SETTINGS)}")
+    if name in _TIMES:
+        return name, _seconds(value)
+    if name == "agents":
+        return name, tuple(value.split(","))
+    try:
+        number = float(value) if name == "rate-limit" else int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} wants a number") from None
+    return name, (number or None) if name.endswith("limit") else number
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The endpoints besides workflows: login, the runs of a session, jobs."""
+"""The endpoints besides workflows: login, agents, the runs of a session, jobs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class OtherApi:
         return [
             Operation("login", "POST", LOGIN_PATH, self.login, identity=_username, reads=True),
             Operation("session_runs", "GET", "/api/sessions/{}/runs", self.session_runs, admin=True),
+            Operation("agents", "GET", "/api/agents", self.list_agents),
             Operation("job", "GET", "/api/jobs/{}", self.job),
             Operation("jobs", "GET", _JOBS, self.list_jobs, admin=True),
             Operation("job_summary", "GET", f"{_JOBS}/status-summary", self.summary, admin=True),
@@ -65,6 +66,15 @@ class OtherApi:
                 "email": f"{account.username}@{account.org}.example",
                 "roles": list(account.roles),
             }
+        )
+
+    def list_agents(self, _call: Call) -> Answer:
+        """GET /api/agents."""
+        return to_json(
+            [
+                {"agentId": agent, "name": agent, "description": None, "model": "simulated", "active": True}
+                for agent in self._world.config.known_agents
+            ]
         )
 
     def session_runs(self, call: Call) -> Answer:

@@ -31,7 +31,7 @@ class Task:
         kind: Its kind.
         waits: `PAUSED` or `ROUTE` if it ends by waiting for a person; empty if not.
         error: Why it fails; empty if it does not.
-        choices: Of a router: choice key -> index of the task that it goes on with.
+        choices: Of a router: choice key -> index of the task that it goes on with; None if there is none.
         default_choice: Of a router.
         sources: Indices of the tasks whose outputs it is given; empty for the one before it.
     """
@@ -42,7 +42,7 @@ class Task:
     kind: str
     waits: str = ""
     error: str = ""
-    choices: tuple[tuple[str, int], ...] = ()
+    choices: tuple[tuple[str, int | None], ...] = ()
     default_choice: str | None = None
     sources: tuple[int, ...] = ()
 
@@ -67,9 +67,7 @@ def task_of(step: Step, *, routers: bool, places: dict[str, int]) -> Task:
     kind = kind_of(step.action)
     config = step.settings["routerConfig"] or {}
     if kind == "ROUTER" and routers and config.get("selectorType") == "HITL":
-        choices = tuple(
-            (key, places[target]) for key, target in sorted(config["choices"].items()) if target in places
-        )
+        choices = tuple((key, places.get(target)) for key, target in sorted(config["choices"].items()))
         return Task(
             step.step_id,
             step.order,

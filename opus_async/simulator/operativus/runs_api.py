@@ -82,6 +82,8 @@ class RunsApi:
         page, size = strict(call.query)
         world, workflow_id = self._world, call.arguments[0]
         rows = world.book.of_workflow(workflow_id, call.org)
+        if page and rows and traits.ROWS_SHIFT in self._active:
+            world.book.intrude(workflow_id, call.org, call.now)
         # A run is kept longer than its workflow; old ones that were never made are gone with it.
         workflow = world.definitions.find(workflow_id, call.org)
         old = 0 if workflow is None else world.config.old_runs
@@ -95,6 +97,7 @@ class RunsApi:
             places = range(start, min(start + size - len(shown), old))
             shown += old_rows(workflow, places, world.workload.seed, self._active)
         world.listing["pages"] += 1
+        world.listing["first_pages"] += not page
         world.listing["rows"] += len(shown)
         world.listing["deepest"] = max(world.listing["deepest"], page)
         return to_json(page_of(shown, page, size, len(rows) + old, self._active))

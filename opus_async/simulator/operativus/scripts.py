@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
+MOST_TIMES = 100_000
+"""Runs that one call may be about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -34,22 +37,28 @@ class _Script:
 
 
 class RunScripts:
-    """The scripts of one server. What is said holds for runs that are ordered from then on."""
+    """The scripts of one server. What is said holds for runs that are ordered from then on.
+
+    Every method raises ValueError for numbers that make no sense.
+    """
 
     def __init__(self) -> None:
         self._scripts: defaultdict[str, _Script] = defaultdict(_Script)
 
     def fail_next(self, workflow_id: str, times: int = 1, *, step: int = -1, error: str = "") -> None:
         """Let the next runs of a workflow fail, at a step by its place from 0, or from the end."""
-        self._scripts[workflow_id].failures.extend([(step, error or "the step failed")] * times)
+        failure = step, error or "the step failed"
+        self._scripts[workflow_id].failures.extend([failure] * _checked(times))
 
     def pause_next(self, workflow_id: str, times: int = 1, *, step: int = -1) -> None:
         """Let the next runs of a workflow wait for a person, at a step counted from 0, or from the end."""
-        self._scripts[workflow_id].pauses.extend([step] * times)
+        self._scripts[workflow_id].pauses.extend([step] * _checked(times))
 
     def delay_next(self, workflow_id: str, seconds: float, times: int = 1) -> None:
         """Let the next runs of a workflow take so many seconds more."""
-        self._scripts[workflow_id].delays.extend([seconds] * times)
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds}")
+        self._scripts[workflow_id].delays.extend([seconds] * _checked(times))
 
     def reset(self) -> None:
         """Forget all that was said; runs that were ordered keep it."""
@@ -67,3 +76,9 @@ class RunScripts:
             pauses_at=script.pauses.popleft() if script.pauses else None,
             delay=script.delays.popleft() if script.delays else 0.0,
         )
+
+
+def _checked(times: int) -> int:
+    if not 1 <= times <= MOST_TIMES:
+        raise ValueError(f"times must lie between 1 and {MOST_TIMES:,}, not {times}")
+    return times

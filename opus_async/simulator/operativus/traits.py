@@ -24,6 +24,7 @@ ROWS_AT_ONCE: Final = "rows_at_once"
 ROWS_SHUFFLED: Final = "rows_shuffled"
 QUEUE_STALLS: Final = "queue_stalls"
 REAL_QUEUE: Final = "real_queue"
+ROWS_SHIFT: Final = "rows_shift"
 STATUS_CREATED: Final = "run_status_created"
 STATUS_PROCESSING: Final = "run_status_processing"
 STATUS_LOWERCASE: Final = "run_status_lowercase"
@@ -65,6 +66,7 @@ TRAITS: Final[dict[str, str]] = {
     ROWS_SHUFFLED: "the rows of one tick of the queue appear in any order, over half of the tick",
     QUEUE_STALLS: "every third tick of the queue, by chance, takes nothing: rows are later still",
     REAL_QUEUE: "the queue takes 5 jobs every 30 seconds, whatever the configuration says",
+    ROWS_SHIFT: "runs of somebody else appear before each page but the first: later rows move on",
     STATUS_CREATED: "a run reports CREATED, then PENDING, in the first half of its first step",
     STATUS_PROCESSING: "a run that runs reports PROCESSING, and APPROVED once it was resumed",
     STATUS_LOWERCASE: "the status of a run is written in lower case",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator.answers import Answer
 from opus_async.simulator.operativus import graph, traits
-from opus_async.simulator.operativus.agents import AGENT_KINDS, AGENTS, RENAMED, kind_of
+from opus_async.simulator.operativus.agents import AGENT_KINDS, kind_of
 from opus_async.simulator.operativus.definitions import Definition, Edge, Step, settings_of
 from opus_async.simulator.operativus.operations import Call, Operation
 from opus_async.simulator.operativus.paging import lenient, page_of, sorting
@@ -56,8 +56,7 @@ class WorkflowsApi:
     def __init__(self, world: OperativusState) -> None:
         self._world = world
         self._active = world.config.active
-        gone = RENAMED if traits.RENAMED_AGENTS in self._active else frozenset()
-        self._agents = (AGENTS - gone) | set(world.config.agents)
+        self._agents = world.config.known_agents
 
     def operations(self) -> list[Operation]:
         """Return every operation."""

@@ -80,7 +80,7 @@ async def test_operativus_steps_of_an_unknown_or_foreign_workflow_are_an_empty_l
         {"action": "CONDITION", "elseStepId": "x"},
         {"action": "CONDITION", "onReject": "CANCEL", "requiresConfirmation": True},
     ],
-    ids=lambda step: ",".join(step),
+    ids=",".join,
 )
 async def test_operativus_add_step_answers_an_empty_404_to_any_bad_argument(api, step):
     workflow_id = await api.create()
@@ -260,25 +260,29 @@ async def test_operativus_workflows_answer_500_to_what_they_cannot_read(api, que
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "options", "status", "kind"),
+    ("request_line", "options", "status", "kind"),
     [
-        ("PUT", WORKFLOWS, {"json": {}}, 405, "method-not-allowed"),
-        ("GET", "/api/v1/nothing", {}, 404, "not-found"),
-        ("POST", WORKFLOWS, {"data": b"name=x"}, 415, "unsupported-media-type"),
+        (("PUT", WORKFLOWS), {"json": {}}, 405, "method-not-allowed"),
+        (("GET", "/api/v1/nothing"), {}, 404, "not-found"),
+        (("POST", WORKFLOWS), {"data": b"name=x"}, 415, "unsupported-media-type"),
         (
-            "POST",
-            WORKFLOWS,
+            ("POST", WORKFLOWS),
             {"data": b"{", "headers": {"Content-Type": "application/json"}},
             400,
             "malformed-request-body",
         ),
-        ("POST", WORKFLOWS, {"headers": {"Content-Type": "application/json"}}, 400, "malformed-request-body"),
-        ("POST", WORKFLOWS, {"json": ["a list"]}, 400, "malformed-request-body"),
-        ("POST", WORKFLOWS, {"json": {"name": {}}}, 400, "malformed-request-body"),
+        (
+            ("POST", WORKFLOWS),
+            {"headers": {"Content-Type": "application/json"}},
+            400,
+            "malformed-request-body",
+        ),
+        (("POST", WORKFLOWS), {"json": ["a list"]}, 400, "malformed-request-body"),
+        (("POST", WORKFLOWS), {"json": {"name": {}}}, 400, "malformed-request-body"),
     ],
 )
-async def test_operativus_refuses_malformed_requests(api, method, path, options, status, kind):
-    reply = await api.call(method, path, **options)
+async def test_operativus_refuses_malformed_requests(api, request_line, options, status, kind):
+    reply = await api.call(*request_line, **options)
     assert reply.status == status
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.json["type"] == f"urn:problem-type:{kind}"

@@ -92,6 +92,17 @@ async def test_operativus_rows_appear_when_the_queue_takes_their_jobs(serve, clo
     assert seen[-1] == sessions[::-1]
 
 
+async def test_operativus_rows_keep_the_order_of_their_jobs_however_quick_the_queue_is(serve, clock):
+    api = await serve(clock=clock, queue_jobs=60, queue_tick=0.001)
+    workflow_id = await api.create("finance_agent")
+    sessions = []
+    for number in range(120):
+        sessions.append(await api.order(workflow_id, str(number)))
+        clock.forward(0.00001)
+    clock.forward(1)
+    assert [run["sessionId"] for run in await api.runs(workflow_id, "?size=200")] == sessions[::-1]
+
+
 async def test_operativus_queue_serves_all_organizations_oldest_first(serve, clock):
     api = await serve(clock=clock, queue_jobs=1)
     stranger = await api.token_of("stranger")
@@ -156,7 +167,7 @@ async def test_operativus_runs_are_paged_and_cut_to_200(serve, clock):
         {"size": 200, "number": 4, "totalElements": 7, "totalPages": 1},
     )
     listing = api.server.stats()["listing"]
-    assert (listing["pages"], listing["rows"], listing["deepest"]) == (5, 7, 4)
+    assert listing == {"pages": 5, "first_pages": 1, "rows": 7, "deepest": 4}
 
 
 @pytest.mark.parametrize(

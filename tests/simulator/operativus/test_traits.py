@@ -96,7 +96,7 @@ async def _(api, clock):
 @check("ragged_times")
 async def _(api, clock):
     digits = set()
-    for number in range(60):
+    for _ in range(60):
         clock.forward(0.123456)
         told = (await api.get(f"{WORKFLOWS}/{await api.create()}")).json["createdAt"]
         digits.add(len(told.partition(".")[2]))
@@ -146,6 +146,18 @@ async def _(api, clock):
     early = await api.runs(workflow_id)
     clock.forward(2)
     return (early, len(await api.runs(workflow_id))) == ([], 1)
+
+
+@check("rows_shift", queue_tick=0)
+async def _(api, clock):
+    workflow_id = await api.create("assistant")
+    sessions = [await api.order(workflow_id, str(number)) for number in range(30)]
+    seen, page = [], 0
+    while rows := await api.runs(workflow_id, f"?page={page}&size=4"):
+        seen += [row["sessionId"] for row in rows if row["sessionId"] in sessions]
+        page += 1
+    assert set(seen) == set(sessions)  # a row moves on, and is never passed over
+    return len(seen) > len(sessions)
 
 
 @check("run_status_created", run_time=10)

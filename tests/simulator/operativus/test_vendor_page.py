@@ -1,4 +1,4 @@
-"""Every request and example answer of the vendor's page, in the documented form and in that of real servers."""
+"""Every request and example of the vendor's page, in the documented form and in that of real servers."""
 
 from __future__ import annotations
 
