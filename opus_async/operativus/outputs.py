@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from opus_async.errors import NotFound, OpusError, PermissionDenied, ProtocolError
 from opus_async.models import JobStatus, Notice
@@ -100,14 +100,14 @@ class OutputReader:
             notices += (Notice.OUTPUTS_NOT_TOLD,)
         return JobResult(outputs=outputs, results=run.raw, audit=audit, notices=notices)
 
-    async def outputs(self, run: Run) -> dict[str, Any]:
-        """Read what the steps of a run gave so far, as in ``outcome.outputs``; empty where nothing is told.
+    async def texts(self, run: Run) -> tuple[str, ...]:
+        """Read the texts that the steps of a run gave so far, in order; none where the server tells none.
 
         Raises:
             OpusError: The server could not be asked.
         """
         calls, nodes = await self._told(run, run.session_id or "")
-        return outputs_of(run, session_runs=calls, node_runs=nodes)
+        return tuple(outputs_of(run, session_runs=calls, node_runs=nodes).get("steps", ()))
 
     async def _told(self, run: Run, session_id: str) -> tuple[Sequence[SessionRun], Sequence[NodeRun]]:
         """The agent calls of a session, or else the runs of the nodes of its run."""

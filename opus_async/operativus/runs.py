@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
@@ -207,17 +206,18 @@ class Runs:
                 raise
             raise unclear(run_id, error) from error
 
-    async def outputs(self, run: Run) -> dict[str, Any]:
-        """Read what the steps of a run gave so far: what a person approves, of one that waits.
+    async def texts(self, run: Run) -> tuple[str, ...]:
+        """Read the texts that the steps of a run gave so far, in order.
+
+        Of a run that waits for a person the last of them is what is to be approved.
 
         Args:
-            run: As ``find``, ``list`` or ``wait`` gave it.
+            run: As ``find``, ``list`` or ``wait`` gave it, or ``on_pause`` was given it.
 
         Returns:
-            As ``outcome.outputs``: ``output``, the text of the last step that is done, and ``steps``, those
-            of all; empty where the server does not tell them to this user.
+            As many as the server tells to this user: none, where it tells none.
         """
-        return await self._outputs.outputs(run)
+        return await self._outputs.texts(run)
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run (``DELETE /runs/{runId}``; in the server's source, not documented).

@@ -203,7 +203,7 @@ def test_operativus_resume_takes_text_from_stdin_and_prints_json(opus, agents):
 
 def test_operativus_run_on_pause_answers_and_goes_on(opus, agents, tmp_path):
     flow = workflow(agents, *APPROVAL)
-    approve = script(tmp_path, "import json, sys; print(json.load(sys.stdin)['output'].upper())")
+    approve = script(tmp_path, "import json, sys; print(json.load(sys.stdin)['texts'][-1].upper())")
     words = ("operativus", "run", flow, "--input", "x")
     said = opus(*words, "--on-pause", approve, env=agents)
     assert (said.code, said.json["output"]) == (0, "[writer_agent] [FINANCE_AGENT] X"), said.err
@@ -284,11 +284,11 @@ def test_operativus_entry_has_stages_of_its_platform():
     assert platforms.entry("operativus").stages == OperativusPlatform.stages
 
 
-async def test_operativus_runs_outputs_tells_what_a_person_approves(agents):
+async def test_operativus_runs_texts_tells_what_a_person_approves(agents):
     flow = workflow(agents, *APPROVAL)
     server = {"base_url": agents["OPERATIVUS_BASE_URL"], "token": agents["OPERATIVUS_TOKEN"]}
     async with OperativusClient(**server) as client:
         paused = await client.run(flow, "x")
         run = await client.runs.find(flow, paused.job_id)
-        assert (await client.runs.outputs(run))["output"] == "[finance_agent] x"
+        assert await client.runs.texts(run) == ("[finance_agent] x",)
         assert json.dumps(paused.to_dict())

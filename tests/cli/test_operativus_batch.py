@@ -228,7 +228,7 @@ def test_operativus_batch_on_pause_answers_each_run_with_its_text(opus, agents, 
         tmp_path,
         "import json, sys\nrun = json.load(sys.stdin)\n"
         "assert run['status'] == 'PAUSED' and run['workflow_id'] and run['session_id']\n"
-        "print('approved:', run['output'])\n",
+        "print('approved:', run['texts'][-1])\n",
     )
     said = begun(opus, tmp_path, agents, flow, "--on-pause", approve, "--json", rows=12)
     assert (said.code, said.json["completed"]) == (0, 12), said.err

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
@@ -52,18 +53,17 @@ def run_as_json(run: Run) -> dict[str, Any]:
 def asking(client: OperativusClient, ask: Ask) -> Callable[[Run], Awaitable[str | None]]:
     """From a function that gets JSON values to one that gets a run that waits for a person.
 
-    ``ask`` gets the run as ``operativus runs --json`` tells it, and beside that ``output`` and ``steps``, the
-    texts that its steps gave so far, where the server tells them to this user.
+    ``ask`` gets the run as ``operativus runs --json`` tells it, and beside that ``texts``: what its steps
+    gave so far, as far as the server tells this user; the last one is what is to be approved.
     """
 
     async def asked(run: Run) -> str | None:
         from opus_async.errors import OpusError
 
-        try:
-            outputs = await client.runs.outputs(run)
-        except OpusError:  # without them it can be answered, too
-            outputs = {}
-        return await ask(run_as_json(run) | outputs)
+        texts: tuple[str, ...] = ()
+        with suppress(OpusError):  # without them it can be answered, too
+            texts = await client.runs.texts(run)
+        return await ask(run_as_json(run) | {"texts": texts})
 
     return asked
 
