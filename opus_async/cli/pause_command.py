@@ -17,6 +17,8 @@ AT_ONCE = 8
 """Programs that run at once: a person, or a service behind them, answers no faster for more."""
 MOST_BYTES = 1024 * 1024
 """Of a text: what is longer is no answer of a person, and not sent."""
+_FIRST = 5
+"""How often it is told in full that no text came."""
 _SHOWN = 200
 """Characters of what a program complains of that are told."""
 
@@ -39,6 +41,7 @@ class PauseCommand:
         self._timeout = timeout
         self._say = say
         self._free = asyncio.Semaphore(AT_ONCE)
+        self._unanswered = 0
 
     async def answer(self, run: Mapping[str, Any]) -> str | None:
         """The text for a run; None where the program gives none, which is told.
@@ -51,8 +54,16 @@ class PauseCommand:
             try:
                 return await self._asked(given)
             except _Unusable as why:
-                self._say(f"run {run.get('id')} stays paused: the command of --on-pause {why}")
+                self._tell(f"run {run.get('id')} stays paused: the command of --on-pause {why}")
                 return None
+
+    def _tell(self, text: str) -> None:
+        """Say that a run stays paused; of many, which are asked about again and again, now and then only."""
+        self._unanswered += 1
+        if self._unanswered <= _FIRST:
+            self._say(text)
+        elif str(self._unanswered).strip("0") == "1":
+            self._say(f"{text}; that is the {self._unanswered:,}th time that no text came")
 
     async def _asked(self, given: bytes) -> str:
         loop = asyncio.get_running_loop()

@@ -164,6 +164,14 @@ async def test_on_pause_command_that_cannot_be_run_any_more_leaves_run_paused(an
     assert "cannot be run: No such file or directory" in told[0]
 
 
+async def test_on_pause_command_that_never_answers_is_not_told_each_time(answering, told):
+    command = answering("false")
+    for _ in range(10):
+        assert await command.answer(RUN) is None
+    assert len(told) == 6
+    assert told[-1].endswith("failed (exit code 1); that is the 10th time that no text came")
+
+
 def test_on_pause_command_is_split_into_words_once_and_refused_before_anything_is_sent():
     assert on_pause.words_of("python -c 'print(1)'") == ["python", "-c", "print(1)"]
     for line, why in {

@@ -119,6 +119,14 @@ def test_operativus_batch_goes_on_where_it_was_begun_without_base_url(opus, agen
     assert len(runs(agents, flow)) == 3
 
 
+def test_operativus_batch_later_commands_may_name_their_platform_and_no_other(opus, agents, tmp_path):
+    begun(opus, tmp_path, agents, workflow(agents), "--limit", "1")
+    refused = opus("batch", "resume", "b", "--platform", "opus", env=agents)
+    assert refused.code == 2
+    assert "--platform: the batch was begun on operativus, and goes on there" in refused.err
+    assert opus("batch", "resume", "b", *ON, env=agents).code == 0
+
+
 # Wrong use
 
 

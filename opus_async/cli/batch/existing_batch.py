@@ -41,8 +41,13 @@ def read_meta(directory: Path) -> BatchMeta:
 
 
 def target_of(options: ConnectionOptions, meta: BatchMeta) -> Target:
-    """The platform of a batch, with its workflow; ``--api`` as it was given."""
-    entry = platforms.entry(meta.fingerprint.platform)
+    """The platform of a batch, with its workflow; ``--api`` as it was given.
+
+    Raises:
+        ConfigurationError: This version does not know it.
+        WrongUse: ``--platform`` names another one.
+    """
+    entry = platforms.entry_of_batch(meta.fingerprint.platform, options.platform)
     return Target(entry, api=options.api, workflow_id=meta.fingerprint.workflow_id)
 
 
@@ -82,7 +87,7 @@ def restore_connection(options: ConnectionT, meta: BatchMeta) -> ConnectionT:
 
     from opus_async.transport.urls import is_loopback
 
-    entry = platforms.entry(meta.fingerprint.platform)
+    entry = platforms.entry_of_batch(meta.fingerprint.platform, options.platform)
     options = replace(options, platform=entry.name)
     options.env_file.load(entry)
     if options.api is None:

@@ -50,14 +50,13 @@ def configure(parser: argparse.ArgumentParser, *, choose: bool = False) -> None:
 
     Args:
         parser: Of the command.
-        choose: Whether ``--platform`` chooses; else the command knows which it is.
+        choose: Whether ``--platform`` chooses; else the command knows which it is, and it may be named.
     """
-    if choose:
-        parser.add_argument(
-            "--platform", choices=NAMES, help=f"whose workflow it is: {' or '.join(NAMES)} ({DEFAULT})"
-        )
-    else:
-        parser.set_defaults(platform=None)
+    parser.add_argument(
+        "--platform",
+        choices=NAMES,
+        help=f"whose workflow it is: {' or '.join(NAMES)} ({DEFAULT})" if choose else argparse.SUPPRESS,
+    )
     for each in entries():
         each.add_arguments(parser)
 
@@ -83,6 +82,23 @@ def checked_workflow(target: Target, text: str) -> str:
         return target.entry.workflow_id(text)
     except InvalidInputs as error:
         raise WrongUse(f"--workflow: {'; '.join(error.problems)}") from None
+
+
+def entry_of_batch(recorded: str | None, named: str | None) -> PlatformEntry[BatchClient]:
+    """The entry of the platform that a batch was begun on.
+
+    Args:
+        recorded: What its ledger names.
+        named: What ``--platform`` names; None for nothing.
+
+    Raises:
+        ConfigurationError: This version does not know that platform.
+        WrongUse: The two are not the same.
+    """
+    found = entry(recorded)
+    if named is not None and entry(named) is not found:
+        raise WrongUse(f"--platform: the batch was begun on {found.name}, and goes on there: leave it out")
+    return found
 
 
 def connect(options: ConnectionOptions, **settings: Any) -> BatchClient:
