@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from opus_async.cli import connection, outcomes
-from opus_async.cli.connection import connect
+from opus_async.cli import connection, downloads, outcomes
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
+from opus_async.cli.platforms import opus as opus_entry
+from opus_async.cli.platforms.opus import connect
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd
@@ -70,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
+    add("workflow_id", type=opus_entry.workflow_id, metavar="ID", help=opus_entry.WORKFLOW_ID)
     add("--input", action="append", default=[], metavar="NAME=VALUE", help="an input that is no file")
     add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input; the file is uploaded")
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")
@@ -79,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.add_version(parser, "pin the workflow version by number")
     add("--version-id", metavar="UUID", help="pin it by UUID")
     outcomes.configure(parser)
-    connection.configure(parser)
+    opus_entry.configure(parser)
 
 
 def run(options: RunOptions) -> int:
@@ -104,7 +105,7 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProg
             version_id=options.version_id,
             version_number=options.version_number,
         )
-        return await outcomes.fetch_files(
+        return await downloads.fetch_files(
             opus, options, progress, outcome, lambda: opus.workflows.get(workflow_id)
         )
 

@@ -13,7 +13,7 @@ from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
+from opus_async.jobs.pausing import Answer, OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.stream import JobStream, RowKind
 from opus_async.models import JobRequest
 from opus_async.operativus.api import Api
@@ -124,7 +124,7 @@ class OperativusClient(PlatformClient):
         self._outputs = OutputReader(self._api)
         self.workflows = Workflows(self._api)
         self.steps = Steps(self._api)
-        self.runs = Runs(self._api, self._source, self._watcher, self._notify)
+        self.runs = Runs(self._api, self._source, self._watcher, self._notify, self._outputs)
 
     def _new_auth(self, credentials: Credentials) -> Auth:
         """Make what authenticates requests; a login itself is sent without."""
@@ -263,9 +263,15 @@ class OperativusClient(PlatformClient):
 
     def _on_paused(self, workflow_id: str, on_pause: OnPause | None) -> OnPaused:
         """What follows when a job pauses: it is handed back, or answered by the caller's function."""
-        if on_pause is None:
-            return WhenPaused.RETURN
-        answer_run = on_pause
+        return WhenPaused.RETURN if on_pause is None else self.answering(workflow_id, on_pause)
+
+    def answering(self, workflow_id: str, on_pause: OnPause) -> Answer:
+        """Make what answers paused jobs of a workflow where somebody else drives them: a batch, say.
+
+        Args:
+            workflow_id: The workflow.
+            on_pause: As in :meth:`run`: called with the run, and never for a pause that waits for a route.
+        """
         listing = self._source.of(requests.named(workflow_id, "workflow id")).listing
 
         async def answer(job: PausedJob) -> str | None:
@@ -273,7 +279,7 @@ class OperativusClient(PlatformClient):
             run = None if tracked is None else tracked.run
             if run is None or await waits_for_route(self._api, run):
                 return None
-            text = answer_run(run)
+            text = on_pause(run)
             return await text if inspect.isawaitable(text) else text
 
         return answer

@@ -34,12 +34,11 @@ from opus_async.operativus.protocol.requests import named
 from opus_async.operativus.protocol.requests import run as run_request
 from opus_async.operativus.protocol.statuses import Pause, pause_of
 from opus_async.operativus.resuming import Resumer
-from opus_async.operativus.stages import INPUT, LOGIN, OUTPUTS, RUN, SESSION, WATCH
+from opus_async.operativus.stages import STAGES
 from opus_async.platform import (
     AboutToSend,
     AmbiguousStart,
     JobResult,
-    Stages,
     StartAnswer,
     StartCheck,
     StatusSource,
@@ -49,7 +48,6 @@ from opus_async.transport.rates import OperationLimit
 
 log = logging.getLogger("opus_async.operativus")
 
-STAGES = Stages(bind=INPUT, prepare=LOGIN, create=SESSION, start=RUN, watch=WATCH, collect=OUTPUTS)
 OPERATION_LIMITS: Sequence[OperationLimit] = (LOGIN_LIMIT,)
 GENERATION = "v1"
 REQUESTS = 2
