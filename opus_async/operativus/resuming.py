@@ -12,18 +12,21 @@ import logging
 from http import HTTPStatus
 
 from opus_async.errors import AmbiguousExecution, APIError, OpusError, ProtocolError, TransportError
+from opus_async.events import FailureClass
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
 from opus_async.operativus.api import Api
 from opus_async.operativus.listing.listing import RunListing
 from opus_async.operativus.listing.tracked import PauseSeen, Tracked
+from opus_async.transport.failures import Failure
 
 log = logging.getLogger("opus_async.operativus")
 
 LEAVES_WITHIN = 65.0
-"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue."""
+"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue. One that cannot
+be seen before it is answered is looked for as long."""
 FIRST_LOOK, LAST_LOOK = 0.5, 10.0
-"""Seconds between two looks at it: twice as long each time, within these bounds."""
+"""Seconds between two such looks: twice as long each time, within these bounds."""
 
 
 class Resumer:
@@ -69,12 +72,19 @@ class Resumer:
         """The run, seen to wait just now: a person may have taken long; None where it does not any more.
 
         Raises:
-            OpusError: It could not be seen.
+            OpusError: It could not be seen, for a while or for good: the answer was not sent.
         """
-        seen = (await self._listing.look([key])).get(key)
-        if isinstance(seen, OpusError):
-            raise seen
-        return self._listing.tracked(key) if seen == JobStatus.WAITING else None
+        waited, wait = 0.0, FIRST_LOOK
+        while True:
+            seen = (await self._listing.look([key])).get(key)
+            if not isinstance(seen, OpusError):
+                return self._listing.tracked(key) if seen == JobStatus.WAITING else None
+            failure = Failure.of(seen)
+            if failure.kind is FailureClass.REFUSED or not failure.retryable or waited >= LEAVES_WITHIN:
+                raise seen
+            await asyncio.sleep(wait)
+            waited += wait
+            wait = min(2 * wait, LAST_LOOK)
 
     async def _leaves(self, key: str, pause: PauseSeen) -> bool:
         """Whether a run leaves a pause within the time in which an answer that arrived takes effect."""

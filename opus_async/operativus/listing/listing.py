@@ -18,8 +18,9 @@ APART = 0.2
 TOP_FRESH = 5.0
 """Seconds for which the top of a list that nothing is watched of is known well enough for a new run."""
 REREAD_AFTER = 600.0
-"""Seconds after which all rows since some time before its order are looked through again for a run that is not
-listed: where somebody deletes rows while pages are read, or puts the server's clock back, one can be missed."""
+"""Seconds after which all rows since some time before its order are looked through again for a run that is
+not listed: where somebody deletes rows while pages are read, or puts the server's clock back, one can be
+missed."""
 REMEMBERED = 10_000
 """Runs that nobody asks about for now (they wait for a person, say) and of which it is kept where they
 stand."""
