@@ -142,6 +142,8 @@ class RecoveredJob:
             for now: then it is never started, and a new one is made if it proves never started.
         retry: Given for a job that is to be tried again.
         doubt: What was learned of its start.
+        overtaken: Whether a start that a later process sent is known to have taken effect: evidence, where a
+            platform takes starts in their order.
     """
 
     remote_id: str | None = None
@@ -151,6 +153,7 @@ class RecoveredJob:
     made_for_other_version: bool = False
     retry: RetryRequest | None = None
     doubt: StartDoubt | None = None
+    overtaken: bool = False
 
 
 NEW_JOB = RecoveredJob()
@@ -304,7 +307,9 @@ class Platform(Protocol[BoundT, ReadyT]):
         remote_id: str,
         request: JobRequest,
         *,
+        starts_sent: int = 0,
         accepted: bool = False,
+        overtaken: bool = False,
         other_version: bool = False,
         alias: str | None = None,
     ) -> None:
@@ -313,7 +318,9 @@ class Platform(Protocol[BoundT, ReadyT]):
         Args:
             remote_id: The job.
             request: What it was made for.
-            accepted: Whether its start is known to have taken effect.
+            starts_sent: How many start requests it may have been sent.
+            accepted: Whether one of them is known to have taken effect.
+            overtaken: Whether one that was sent later is; see :class:`RecoveredJob`.
             other_version: Whether it was made for another workflow, or version of it: then no job of this one
                 tells what it looks like that was never started.
             alias: Its second id, where one was learned.

@@ -222,7 +222,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self.platform.attach(
                 recovered.remote_id,
                 request,
+                starts_sent=recovered.starts_sent,
                 accepted=recovered.start_accepted,
+                overtaken=recovered.overtaken,
                 other_version=recovered.made_for_other_version,
                 alias=recovered.alias,
             )

@@ -151,28 +151,37 @@ class OperativusPlatform:
 
     async def create(self, bound: BoundText) -> str:  # noqa: ARG002 - nothing of it is needed yet
         """Make the id of a session: its run can be found by it, whatever becomes of the answer."""
-        listing = self._runs.of(self.workflow_id).listing
-        await listing.open()
         session_id = str(uuid.uuid4())
-        listing.track(session_id)
+        await self._look_after(session_id)
         return session_id
+
+    async def _look_after(self, session_id: str) -> None:
+        """Look after a session that is ordered from now on at the earliest."""
+        listing = self._runs.of(self.workflow_id).listing
+        if listing.tracked(session_id) is None:
+            await listing.open()
+            listing.track(session_id)
 
     def attach(
         self,
         remote_id: str,
         request: JobRequest,  # noqa: ARG002 - a session tells all that is needed
         *,
+        starts_sent: int = 0,
         accepted: bool = False,
+        overtaken: bool = False,
         other_version: bool = False,
         alias: str | None = None,
     ) -> None:
-        """Look after a session of an earlier process."""
+        """Look after a session of an earlier process; one that never was ordered is a new one."""
+        if not starts_sent and not accepted:
+            return
         runs = self._runs.of(self.workflow_id)
         runs.listing.attach(remote_id, alias, elsewhere=other_version)
         if other_version:
             self._of_other_workflow.add(remote_id)
         else:
-            runs.starts.recovered(remote_id, _now(), accepted=accepted)
+            runs.starts.recovered(remote_id, _now(), accepted=accepted, overtaken=overtaken)
 
     def release(self, remote_id: str) -> None:
         """Forget a session that is done with here."""
@@ -192,6 +201,7 @@ class OperativusPlatform:
     async def start(self, remote_id: str, ready: BoundText, about_to_send: AboutToSend = nothing) -> None:
         """Order the run, and its bill."""
         starts = self._runs.of(self.workflow_id).starts
+        await self._look_after(remote_id)
         sent_at = _now()
 
         def on_attempt() -> None:

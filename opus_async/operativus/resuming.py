@@ -23,8 +23,8 @@ from opus_async.transport.failures import Failure
 log = logging.getLogger("opus_async.operativus")
 
 LEAVES_WITHIN = 65.0
-"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue. One that cannot
-be seen before it is answered is looked for as long."""
+"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue. For as long one
+is looked for that cannot be seen before it is answered."""
 FIRST_LOOK, LAST_LOOK = 0.5, 10.0
 """Seconds between two such looks: twice as long each time, within these bounds."""
 

@@ -65,17 +65,25 @@ class StartJudge:
         self._proven = -math.inf
         """What was sent before this and has no row was never accepted."""
 
-    def recovered(self, key: str, now: float, *, accepted: bool) -> None:
-        """Note a run that an earlier process has, or may have, started."""
+    def recovered(self, key: str, now: float, *, accepted: bool, overtaken: bool = False) -> None:
+        """Note a run that an earlier process has, or may have, started.
+
+        Args:
+            key: The run.
+            now: The time.
+            accepted: Whether a start of it is known to have been accepted.
+            overtaken: Whether a start that a process after that one sent is known to have made a row.
+        """
         margin = min(_RECOVERED_MARGIN, self._visible_for)
-        self._starts[key] = _Start(sent_at=-math.inf, settled_at=now + margin, accepted=accepted)
+        settled_at = -math.inf if overtaken else now + margin
+        self._starts[key] = _Start(sent_at=-math.inf, settled_at=settled_at, accepted=accepted)
         if accepted:
             self._without_row.add(key)
 
     def sent(self, key: str, now: float) -> None:
         """Note that a start is sent now; of several attempts of the first one the last counts."""
         start = self._starts.setdefault(key, _Start())
-        if start.settled_at is not None and self._proven > start.settled_at:  # those before had no effect
+        if start.settled_at is not None and self._proven >= start.settled_at:  # those before had no effect
             start.sent, start.sent_at, start.settled_at = 0, math.inf, None
         if not start.sent and start.sent_at > -math.inf:
             start.sent_at = now
@@ -129,7 +137,7 @@ class StartJudge:
         if start.settled_at is None:
             return StartCheck.NOT_STARTED if start.refused else StartCheck.INCONCLUSIVE
         self._ripen(looked_at)
-        if self._proven > start.settled_at:
+        if self._proven >= start.settled_at:
             return StartCheck.NOT_STARTED
         awaits_rows = len(self._without_row) > (key in self._without_row)
         if awaits_rows or any(sent_at > start.settled_at for _, sent_at in self._fresh):

@@ -209,7 +209,9 @@ class OpusPlatform:
         remote_id: str,
         request: JobRequest,
         *,
-        accepted: bool = False,  # noqa: ARG002 - a job shows by itself whether it was started
+        starts_sent: int = 0,  # noqa: ARG002 - a job shows by itself whether it was started
+        accepted: bool = False,  # noqa: ARG002 - likewise
+        overtaken: bool = False,  # noqa: ARG002 - likewise
         other_version: bool = False,
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:

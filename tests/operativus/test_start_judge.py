@@ -231,3 +231,20 @@ def test_start_that_took_effect_is_never_judged_unstarted(seed):
     assert not queue.waiting
     for key in queue.without_effect:
         assert queue.judge.check(key, 1e9) in {StartCheck.NOT_STARTED, StartCheck.INCONCLUSIVE}
+
+
+def test_recovered_start_that_a_later_process_overtook_counts_as_unstarted(judge):
+    judge.recovered("old", 100, accepted=False, overtaken=True)
+    assert judge.check("old", 100) is StartCheck.NOT_STARTED
+    judge.shown("old", 101)
+    assert judge.check("old", 102) is StartCheck.RUNNING
+
+
+def test_start_after_that_proof_is_evidence_itself(judge):
+    """A start that had no effect leaves no row: the row is that of the one after it."""
+    judge.recovered("last", 100, accepted=False)
+    judge.recovered("old", 100, accepted=False, overtaken=True)
+    assert judge.check("old", 110) is StartCheck.NOT_STARTED
+    accept(judge, "old", sent=120)
+    judge.shown("old", 130)
+    assert judge.check("last", 150) is StartCheck.NOT_STARTED

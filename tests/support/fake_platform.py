@@ -118,7 +118,9 @@ class FakePlatform:
         remote_id: str,
         request: JobRequest,
         *,
+        starts_sent: int = 0,
         accepted: bool = False,
+        overtaken: bool = False,
         other_version: bool = False,
         alias: str | None = None,
     ) -> None:

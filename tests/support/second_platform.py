@@ -199,7 +199,7 @@ class SecondPlatform(FakePlatform):
             return StartCheck.NOT_STARTED
         return StartCheck.INCONCLUSIVE if all(listed.values()) else StartCheck.NO_EVIDENCE_YET
 
-    def attach(self, remote_id: str, request: JobRequest, *, alias: str | None = None, **known: bool) -> None:
+    def attach(self, remote_id: str, request: JobRequest, *, alias: str | None = None, **known: Any) -> None:
         super().attach(remote_id, request, alias=alias, **known)
         if alias is not None:
             self.aliases[remote_id] = alias

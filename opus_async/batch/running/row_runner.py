@@ -264,4 +264,5 @@ def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
         made_for_other_version=row.elsewhere,
         retry=retry,
         doubt=row.start_doubt,
+        overtaken=row.overtaken,
     )
