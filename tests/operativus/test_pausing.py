@@ -202,6 +202,28 @@ async def test_resume_that_had_no_effect_is_not_sent_again(handmade, connect, mo
     assert server.counts["resume"] == 1
 
 
+async def test_resume_whose_answer_is_lost_waits_for_its_turn_behind_earlier_orders(
+    handmade, connect, monkeypatch
+):
+    """Answers come from the same queue as orders: while an earlier one of ours waits, nothing is told."""
+    monkeypatch.setattr(resuming, "LEAVES_WITHIN", 0.2)
+    server = await handmade(shows=None)
+    client = connect(server)
+    before = asyncio.ensure_future(client.run(WORKFLOW, "before", timeout=20))
+    await until(lambda: server.counts["run"] == 1)
+    server.on_order = lambda session: server.show(session, "PAUSED") and None
+    server.script["resume"] = [RESET_AFTER]
+    paused = asyncio.ensure_future(client.run(WORKFLOW, "prices", on_pause=lambda run: "yes", timeout=20))
+    await until(lambda: server.resumed)
+    await asyncio.sleep(1)
+    assert not paused.done()
+    server.show(server.of("run")[0].json["sessionId"])
+    server.rows[1].update(status="COMPLETED")
+    assert (await before).ok
+    assert (await paused).ok
+    assert len(server.resumed) == 1
+
+
 async def test_resume_of_a_foreign_run_is_refused(handmade, connect):
     server = await handmade({"resume": [Reply(404)]})
     with pytest.raises(NotFound):
