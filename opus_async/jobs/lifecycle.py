@@ -393,6 +393,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             )
             answer = await answer_from(on_paused, paused)
         if answer is None:
+            run.collected = JobResult(results=self.platform.last_seen(run.known_id))
             raise self._paused(run, status)
         await self.platform.resume(run.known_id, answer)
 

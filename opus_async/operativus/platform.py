@@ -248,6 +248,12 @@ class OperativusPlatform:
             return StartCheck.INCONCLUSIVE
         return StartCheck.RUNNING if tracked.rows else runs.starts.check(remote_id, tracked.looked_at)
 
+    def last_seen(self, remote_id: str) -> Mapping[str, Any] | None:
+        """The session's run as the list has shown it last; None while it has not."""
+        tracked = self._runs.of(self.workflow_id).listing.tracked(remote_id)
+        run = None if tracked is None else tracked.run
+        return None if run is None else run.raw
+
     def can_resume(self, status: JobStatus) -> bool:
         """Whether a pause is answered by a text: one for a route never is."""
         return pause_of(status) in {Pause.PERSON, Pause.REVIEW}

@@ -36,6 +36,7 @@ async def test_paused_run_ends_the_waiting_and_says_how_to_go_on(simulate, conne
     assert isinstance(outcome.error, JobPaused)
     assert outcome.error.alias == run.id
     assert f"runs.resume({run.id!r}, output)" in str(outcome.error)
+    assert (outcome.results["id"], outcome.results["status"]) == (run.id, "PAUSED")
 
 
 async def test_on_pause_answers_and_the_run_is_waited_for(simulate, connect, briefing, form):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from opus_async.operativus.listing.marks import BOTTOM, Mark
+from opus_async.operativus.listing.depth import BOTTOM, TopRow
 from opus_async.operativus.listing.reading import Answer, Reading, ReadPage
 from opus_async.operativus.listing.tracked import Tracked
 from opus_async.operativus.models import Run
@@ -55,7 +55,7 @@ class RunListing:
         self._on_shown = on_shown
         self._tracked: dict[str, Tracked] = {}
         self._remembered: OrderedDict[str, Tracked] = OrderedDict()
-        self._top: Mark | None = None
+        self._top: TopRow | None = None
         self._top_read_at = float("-inf")
         self._began_at = float("-inf")
         self._readings = 0
@@ -78,7 +78,7 @@ class RunListing:
             if self._top is not None and (self._tracked or self._now() - self._top_read_at < TOP_FRESH):
                 return
             read_at = self._now()
-            top = Mark.of(await self._read_top())
+            top = TopRow.of(await self._read_top())
             if self._top is None or not self._tracked:
                 self._top, self._top_read_at = top, read_at
 

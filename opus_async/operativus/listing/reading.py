@@ -13,7 +13,7 @@ from typing import TypeAlias
 from opus_async.errors import NotFound, OpusError
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
-from opus_async.operativus.listing.marks import WIDE_OVERLAP, Mark, Target
+from opus_async.operativus.listing.depth import WIDE_OVERLAP, Target, TopRow
 from opus_async.operativus.listing.tracked import Row, Tracked
 from opus_async.operativus.models import Run
 from opus_async.operativus.protocol.pages import REPEATS_BELIEVED, Page
@@ -49,9 +49,9 @@ class Reading:
         *,
         asked: Sequence[str],
         thorough: Sequence[str],
-        top: Mark | None,
+        top: TopRow | None,
     ) -> None:
-        self.top: Mark | None = None
+        self.top: TopRow | None = None
         self.is_complete = False
         self._number = number
         self._fetch = read_page
@@ -114,7 +114,7 @@ class Reading:
 
     async def _read_from_top(self) -> None:
         page = await self._page(0)
-        self.top = Mark.of(page.items[0] if page.items else None)
+        self.top = TopRow.of(page.items[0] if page.items else None)
         while not self._ended and not self._is_far_enough():
             await self._next_page()
         self.is_complete = True
@@ -191,7 +191,7 @@ class Reading:
                 await self._page(number)
                 if is_seen():
                     return True
-        below = Target(Mark.of(row.run))
+        below = Target(TopRow.of(row.run))
         self._targets.append(below)
         while not self._ended and not below.is_reached:
             await self._next_page()
