@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from killed_batch import KilledBatch
-from operativus_command import leading_to_operativus, workflow
+from operativus_command import leading_to_operativus
 
+from opus_async.operativus import OperativusClient, Step
 from opus_async.simulator import OperativusConfig, SimulatorConfig, SimulatorProcess
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -82,10 +83,16 @@ async def test_operativus_batch_resume_after_repeated_kills_under_faults_starts_
     (tmp_path / "manifest.csv").write_text("key,input\n" + lines)
     server = OperativusConfig(form=form, queue_jobs=5, queue_tick=0.3)
     with SimulatorProcess(SimulatorConfig(seed=seed, **HOSTILE, operativus=server)) as simulator:
-        to = leading_to_operativus(simulator)
-        flow = workflow(to)
+        at = {"base_url": simulator.operativus.base_url, "token": simulator.operativus.token}
+        async with OperativusClient(**at) as operativus:
+            agents = [Step("finance_agent", "Fetch the prices."), Step("writer_agent", "Sum them up.")]
+            flow = (await operativus.workflows.create("Briefing", steps=agents)).id
         batch = KilledBatch(
-            SUPPORT / "operativus_process.py", tmp_path / "manifest.csv", tmp_path / "out", flow, to
+            SUPPORT / "operativus_process.py",
+            tmp_path / "manifest.csv",
+            tmp_path / "out",
+            flow,
+            leading_to_operativus(simulator),
         )
         await batch.kill_again_and_again(kills, random.Random(seed))
         counted = simulator.operativus.stats()
