@@ -19,7 +19,7 @@ first."""
 WIDE_OVERLAP = 200
 """The same where the absence of a row decides whether a run is ordered again."""
 NO_RUN = ""
-"""The id of no run: a mark with it stands for a moment alone."""
+"""The id of no run: a row with it stands for a moment alone."""
 CLOCK_STEP = timedelta(hours=2)
 """By how much a server's clock may have been put back: rows that it makes then stand among those of the hours
 before. Servers tell local times, too, of which an hour comes twice in autumn."""
@@ -44,13 +44,13 @@ class TopRow:
 
     @property
     def age_order(self) -> float:
-        """Lower for a mark that is older; the lowest where its time is not told."""
+        """Lower for a row that is older; the lowest where its time is not told."""
         return -math.inf if self.created_at is None else self.created_at.timestamp()
 
     @property
-    def before_clock_step(self) -> Mark:
-        """A mark below which no row stands that came later, also where the clock was put back meanwhile."""
-        return self if self.created_at is None else Mark(NO_RUN, self.created_at - CLOCK_STEP)
+    def before_clock_step(self) -> TopRow:
+        """One below which no row stands that came later, also where the clock was put back meanwhile."""
+        return self if self.created_at is None else TopRow(NO_RUN, self.created_at - CLOCK_STEP)
 
     def is_at_or_above(self, run: Run) -> bool:
         """Whether a row is this one, or stands below it."""

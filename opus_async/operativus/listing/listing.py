@@ -206,7 +206,7 @@ class RunListing:
         asked = [tracked for key in keys if not (tracked := self._tracked[key]).rows]
         if not asked or all(now - (each.reread_at or now) <= REREAD_AFTER for each in absent):
             return
-        oldest = min((each.since for each in absent), key=lambda mark: mark.age_order)
+        oldest = min((each.since for each in absent), key=lambda row: row.age_order)
         for tracked in asked:
             tracked.unread = tracked.unread or oldest.before_clock_step
         for each in absent:
