@@ -260,7 +260,7 @@ class OperativusPlatform:
 
     async def resume(self, remote_id: str, answer: str) -> None:
         """Answer the pause of the session's run; see :mod:`opus_async.operativus.resuming`."""
-        await Resumer(self._api, self._runs.of(self.workflow_id).listing).resume(remote_id, answer)
+        await Resumer(self._api, self._runs.of(self.workflow_id)).resume(remote_id, answer)
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch what the steps of a run gave and did."""
