@@ -1,0 +1,60 @@
+"""opus_async: whole jobs by ``run_many``, with all that it does by default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.answers import DOCUMENT, KEY, TEXT
+from benchmarks.clients.whole_job import documents
+from benchmarks.meter import Meter
+from opus_async import Limits, OpusClient
+from opus_async.events import Event, Listener
+from opus_async.testing import quick_polls
+
+LAG = 0.02
+"""Seconds. The jobs of most benchmarks take no time: the floor of half a second would make the client wait."""
+
+
+async def jobs(
+    meter: Meter, count: int, *, url: str, kind: str, in_flight: int, listeners: str = "none"
+) -> None:
+    """Run so many text or document jobs, so many at once.
+
+    Args:
+        meter: Measures them.
+        count: Of jobs.
+        url: Of the platform.
+        kind: ``text`` or ``document``.
+        in_flight: Jobs at once.
+        listeners: ``none``, ``plain`` or ``coroutine``: who listens to events.
+    """
+    limits = Limits(max_in_flight=in_flight, upload_concurrency=in_flight)
+    listening: dict[str, list[Listener]] = {"none": [], "plain": [_ignore], "coroutine": [_ignore_later]}
+    with quick_polls(LAG), documents(count) as paths:
+        async with OpusClient(KEY, base_url=url, limits=limits, listeners=listening[listeners]) as opus:
+            await _run(opus, kind, paths[:in_flight])
+            with meter.against(url):
+                await _run(opus, kind, paths)
+
+
+async def _run(opus: OpusClient, kind: str, paths: list[Path]) -> None:
+    done = 0
+    async for outcome in opus.run_many(DOCUMENT if kind == "document" else TEXT, _rows(kind, paths)):
+        assert outcome.ok, outcome.error
+        done += 1
+    assert done == len(paths)
+
+
+def _rows(kind: str, paths: list[Path]) -> Iterator[Mapping[str, Any]]:
+    for path in paths:
+        yield {"Document": path} if kind == "document" else {"Text": "a text of some words"}
+
+
+def _ignore(event: Event) -> None:
+    pass
+
+
+async def _ignore_later(event: Event) -> None:
+    pass
