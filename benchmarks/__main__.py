@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 import time
 from pathlib import Path
 
 from benchmarks import machine, report
+from benchmarks.comparison import progress
 from benchmarks.figures import Figure, Settings
 
 BENCHMARKS = (
@@ -30,7 +30,8 @@ def main() -> None:
     """Run what was asked for; everything where nothing was."""
     arguments = _parser().parse_args()
     settings = Settings(
-        rounds=1 if arguments.smallest and arguments.rounds is None else arguments.rounds or 3,
+        rounds=arguments.rounds or (1 if arguments.smallest else 3),
+        long_rounds=arguments.rounds or 1,
         smallest=arguments.smallest,
         instructions=arguments.instructions,
     )
@@ -38,13 +39,14 @@ def main() -> None:
     described, began = machine.described(), time.monotonic()
     print("\n".join([*report.machine_lines(described), "", *report.head(earlier)]), flush=True)
     figures: list[Figure] = []
-    for name in arguments.names or BENCHMARKS:
-        for figure in importlib.import_module(f"benchmarks.{name}").run(settings):
-            figures.append(figure)
-            print(report.line(figure, earlier), flush=True)
+    with machine.bytecode():
+        for name in arguments.names or BENCHMARKS:
+            for figure in importlib.import_module(f"benchmarks.{name}").run(settings):
+                figures.append(figure)
+                print(report.line(figure, earlier), flush=True)
     if arguments.json:
         report.save(arguments.json, described, figures)
-    print(f"{len(figures)} figures in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    progress(f"{len(figures)} figures in {time.monotonic() - began:.0f} s")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS)
     )
-    parser.add_argument("--rounds", type=int, help="how often the sides take turns; default: 3")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="how often the sides take turns; default: 3, and 1 where it takes a minute each time",
+    )
     parser.add_argument(
         "--smallest", action="store_true", help="as little of everything as gives figures, one round"
     )

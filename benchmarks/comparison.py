@@ -207,7 +207,7 @@ class Comparison:
         )
         text = f"{costs} us a {self.unit}"
         calls = [statistics.median(_requests(one) for one in side) for side in (over, under)]
-        if abs(calls[0] - calls[1]) > SAME_WORK * calls[1]:
+        if all(calls) and abs(calls[0] - calls[1]) > SAME_WORK * calls[1]:
             text += f"; {calls[0]:.1f} / {calls[1]:.1f} requests"
         if busy := [one.told.busy for one in (*over, *under) if one.told is not None]:
             text += f"; server {statistics.median(busy):.0%} busy"

@@ -42,11 +42,13 @@ class Settings:
 
     Attributes:
         rounds: How often the sides take turns.
+        long_rounds: The same for what takes a minute each time.
         smallest: Whether figures are to be there whatever they are: for tests.
         instructions: Whether instructions are counted, too.
     """
 
     rounds: int
+    long_rounds: int
     smallest: bool = False
     instructions: bool = False
 

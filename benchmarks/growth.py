@@ -28,14 +28,14 @@ class _Crowd:
         jobs: In all.
         run_time: Seconds that one runs, at least and at most.
         quick: Whether polls may be closer together than half a second.
-        once: Whether it takes too long for more than one round.
+        long: Whether it takes a minute.
     """
 
     size: int
     jobs: int
     run_time: tuple[float, float]
     quick: bool = True
-    once: bool = False
+    long: bool = False
 
     @property
     def name(self) -> str:
@@ -50,17 +50,17 @@ class _Crowd:
             ).measure()
 
 
-def _at_rate(size: int, jobs: int, *, once: bool = False) -> _Crowd:
+def _at_rate(size: int, jobs: int, *, long: bool = False) -> _Crowd:
     mean = size / RATE
-    return _Crowd(size=size, jobs=jobs, run_time=(0.5 * mean, 1.5 * mean), once=once)
+    return _Crowd(size=size, jobs=jobs, run_time=(0.5 * mean, 1.5 * mean), long=long)
 
 
 _CROWDS = (
     _at_rate(64, 2000),
     _at_rate(1000, 2000),
-    _at_rate(5000, 7500, once=True),
-    _at_rate(20_000, 24_000, once=True),
-    _Crowd(size=10_000, jobs=10_000, run_time=(20, 60), quick=False, once=True),
+    _at_rate(5000, 7500, long=True),
+    _at_rate(20_000, 24_000, long=True),
+    _Crowd(size=10_000, jobs=10_000, run_time=(20, 60), quick=False, long=True),
 )
 _SMALLEST = (_at_rate(8, 8), _at_rate(24, 24), _Crowd(size=16, jobs=16, run_time=(0.2, 0.6), quick=False))
 
@@ -70,7 +70,7 @@ def run(settings: Settings) -> Iterator[Figure]:
     base: list[Measurement] = []
     for crowd in _SMALLEST if settings.smallest else _CROWDS:
         measured = []
-        for number in range(1 if crowd.once else settings.rounds):
+        for number in range(settings.long_rounds if crowd.long else settings.rounds):
             progress(f"growth: {crowd.name}, round {number + 1}")
             measured.append(crowd.measure())
         base = base or measured

@@ -10,7 +10,10 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +48,21 @@ def pin(process_id: int, place: Place) -> None:
     core = cores().get(place)
     if core is not None:
         os.sched_setaffinity(process_id, {core})
+
+
+@contextmanager
+def bytecode() -> Iterator[None]:
+    """Let processes that begin in the block keep what they compile, as they do unless told otherwise.
+
+    Where they are told otherwise, each would compile everything it imports: they keep it in a folder that is
+    gone afterwards.
+    """
+    if not sys.dont_write_bytecode:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
+        yield
 
 
 def described() -> dict[str, Any]:

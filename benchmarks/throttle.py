@@ -84,7 +84,7 @@ def run(settings: Settings) -> Iterator[Figure]:
     cases = (*rates, *offered)
     measured: dict[_Case, list[Measurement]] = {case: [] for case in cases}
     with ThreadPoolExecutor(len(cases)) as threads:
-        for number in range(settings.rounds):
+        for number in range(settings.long_rounds):
             progress(f"throttle: {len(cases)} limits at once, round {number + 1}")
             for case, one in zip(
                 cases, threads.map(lambda case, seed=number: case.measure(seed), cases), strict=True
@@ -143,6 +143,4 @@ def _common(case: _Case, measured: list[Measurement]) -> Iterator[Figure]:
 
 
 def _figure(case: _Case, name: str, unit: str, values: list[float], detail: str = "") -> Figure:
-    return Figure(
-        benchmark="throttle", name=f"{case.name}: {name}", unit=unit, values=values, detail=detail
-    )
+    return Figure(benchmark="throttle", name=f"{case.name}: {name}", unit=unit, values=values, detail=detail)

@@ -12,6 +12,7 @@ from benchmarks.meter import Meter
 from opus_async import Limits, OpusClient
 from opus_async.events import Event, Listener
 from opus_async.testing import quick_polls
+from opus_async.transport.dispatch import Dispatcher
 
 LAG = 0.02
 """Seconds. The jobs of most benchmarks take no time: the floor of half a second would make the client wait."""
@@ -28,12 +29,17 @@ async def jobs(
         url: Of the platform.
         kind: ``text`` or ``document``.
         in_flight: Jobs at once.
-        listeners: ``none``, ``plain`` or ``coroutine``: who listens to events.
+        listeners: Who listens to events: ``none``, ``plain`` or ``coroutine``; ``unasked`` for a client that
+            does not even look whether somebody does.
     """
+    if listeners == "unasked":
+        Dispatcher.active = False  # type: ignore[assignment, method-assign]
     limits = Limits(max_in_flight=in_flight, upload_concurrency=in_flight)
-    listening: dict[str, list[Listener]] = {"none": [], "plain": [_ignore], "coroutine": [_ignore_later]}
+    listening: dict[str, list[Listener]] = {"plain": [_ignore], "coroutine": [_ignore_later]}
     with quick_polls(LAG), documents(count) as paths:
-        async with OpusClient(KEY, base_url=url, limits=limits, listeners=listening[listeners]) as opus:
+        async with OpusClient(
+            KEY, base_url=url, limits=limits, listeners=listening.get(listeners, [])
+        ) as opus:
             await _run(opus, kind, paths[:in_flight])
             with meter.against(url):
                 await _run(opus, kind, paths)

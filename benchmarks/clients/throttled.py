@@ -10,9 +10,7 @@ from benchmarks.meter import Meter
 from opus_async import Limits, OpusClient
 
 
-async def jobs(
-    meter: Meter, count: int, *, url: str, in_flight: int, offered: float | None = None
-) -> None:
+async def jobs(meter: Meter, count: int, *, url: str, in_flight: int, offered: float | None = None) -> None:
     """Run so many text jobs.
 
     Args:
