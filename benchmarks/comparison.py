@@ -111,9 +111,9 @@ class Coroutine:
 
     def instructions(self) -> float:
         """Count the instructions for each unit of work: the difference of two lengths of the same run."""
-        short = max(self.count // 16, 1)
-        few, many = (process.instructions(self._command(count), self.env) for count in (short, 3 * short))
-        return (many - few) / (2 * short)
+        short = max(self.count // 4, 1)
+        few, many = (process.instructions(self._command(count), self.env) for count in (short, 2 * short))
+        return (many - few) / short
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,9 @@ def run(settings: Settings) -> Iterator[Figure]:
                     count=settings.size(1000, 8),
                     arguments={
                         "url": server.url,
-                        "kind": "text",
+                        "folder": "",
                         "in_flight": 64,
+                        "warm": settings.size(64, 4),
                         "listeners": listeners,
                     },
                 )

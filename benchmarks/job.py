@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from benchmarks.comparison import Comparison, Coroutine, Side
+from benchmarks.documents import documents
 from benchmarks.figures import Figure, Settings
 from benchmarks.machine import Loop
-from benchmarks.serving import Server, serving
+from benchmarks.serving import serving
 
 OURS = "opus_async"
 _RATIOS = (
@@ -17,8 +19,8 @@ _RATIOS = (
     ("httpx", OURS),
     ("opus-aaico", OURS),
 )
-_SLOW = {"httpx": "httpx_client", "opus-aaico": "aaico"}
-"""Those that cost tens of milliseconds a job, and more with each job in flight: measured at 64, briefly."""
+_BARE = {"naive aiohttp": "naive", "tuned aiohttp": "tuned", "raw asyncio": "raw"}
+"""httpx and opus-aaico cost tens of milliseconds a job, and more with each in flight: at 64 only, and briefly."""
 _CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
     ("document", "asyncio", 64),
     ("text", "uvloop", 64),
@@ -33,45 +35,45 @@ _CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
 
 def run(settings: Settings) -> Iterator[Figure]:
     """Compare whole jobs: text and documents, both loops, few and many in flight."""
-    with serving() as server:
+    with serving() as server, documents(settings.size(1024, 8)) as folder:
         for kind, loop, in_flight in _CONDITIONS[: 2 if settings.smallest else None]:
+            arguments = {
+                "url": server.url,
+                "folder": folder if kind == "document" else "",
+                "in_flight": in_flight,
+                "warm": settings.size(in_flight, 4),
+            }
             yield from Comparison(
                 benchmark="job",
                 condition=f"{kind}, {loop}, {in_flight} in flight",
                 unit="job",
-                sides=_sides(server, settings, kind, loop, in_flight),
+                sides=_sides(settings, loop, arguments, slow=in_flight == 64 and loop == "asyncio"),
                 ratios=_RATIOS,
             ).figures(settings)
 
 
-def _sides(server: Server, settings: Settings, kind: str, loop: Loop, in_flight: int) -> dict[str, Side]:
-    count = settings.size(400 if in_flight < 512 else 1024, 8)
-    arguments = {"url": server.url, "kind": kind, "in_flight": in_flight}
+def _sides(settings: Settings, loop: Loop, arguments: Mapping[str, Any], *, slow: bool) -> dict[str, Side]:
+    count, few = settings.size(max(400, 2 * arguments["in_flight"]), 8), settings.size(64, 8)
+    clients = "benchmarks.clients"
     sides: dict[str, Side] = {
-        OURS: Coroutine(target="benchmarks.clients.ours:jobs", count=count, loop=loop, arguments=arguments)
+        OURS: Coroutine(target=f"{clients}.ours:jobs", count=count, loop=loop, arguments=arguments)
     }
-    for name, client in (("naive aiohttp", "naive"), ("tuned aiohttp", "tuned"), ("raw asyncio", "raw")):
-        sides[name] = _bare(client, count, loop, arguments)
-    if in_flight == 64 and loop == "asyncio":
-        few = settings.size(64, 8)
-        sides["httpx"] = _bare("httpx_client", few, loop, arguments, needs=("httpx",))
-        sides["opus-aaico"] = Coroutine(
-            target="benchmarks.clients.aaico:jobs",
+    for name, client in _BARE.items():
+        sides[name] = Coroutine(
+            target=f"{clients}.whole_job:jobs",
+            count=count,
+            loop=loop,
+            arguments={**arguments, "client": client},
+        )
+    if slow:
+        sides["httpx"] = Coroutine(
+            target=f"{clients}.whole_job:jobs",
             count=few,
             loop=loop,
-            arguments=arguments,
-            needs=("opus_aaico",),
+            arguments={**arguments, "client": "httpx_client"},
+            needs=("httpx",),
+        )
+        sides["opus-aaico"] = Coroutine(
+            target=f"{clients}.aaico:jobs", count=few, loop=loop, arguments=arguments, needs=("opus_aaico",)
         )
     return sides
-
-
-def _bare(
-    client: str, count: int, loop: Loop, arguments: dict[str, object], needs: tuple[str, ...] = ()
-) -> Coroutine:
-    return Coroutine(
-        target="benchmarks.clients.whole_job:jobs",
-        count=count,
-        loop=loop,
-        arguments=arguments | {"client": client},
-        needs=needs,
-    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.answers import DOCUMENT, KEY, TEXT
-from benchmarks.clients.whole_job import documents
+from benchmarks.documents import path_of
 from benchmarks.meter import Meter
 from opus_async import Limits, OpusClient
 from opus_async.events import Event, Listener
@@ -19,16 +18,17 @@ LAG = 0.02
 
 
 async def jobs(
-    meter: Meter, count: int, *, url: str, kind: str, in_flight: int, listeners: str = "none"
+    meter: Meter, count: int, *, url: str, folder: str, in_flight: int, warm: int, listeners: str = "none"
 ) -> None:
-    """Run so many text or document jobs, so many at once.
+    """Run so many jobs, so many at once, after some to warm up.
 
     Args:
         meter: Measures them.
         count: Of jobs.
         url: Of the platform.
-        kind: ``text`` or ``document``.
+        folder: Of the documents, see :mod:`benchmarks.documents`; empty for text jobs.
         in_flight: Jobs at once.
+        warm: Jobs before.
         listeners: Who listens to events: ``none``, ``plain`` or ``coroutine``; ``unasked`` for a client that
             does not even look whether somebody does.
     """
@@ -36,26 +36,26 @@ async def jobs(
         Dispatcher.active = False  # type: ignore[assignment, method-assign]
     limits = Limits(max_in_flight=in_flight, upload_concurrency=in_flight)
     listening: dict[str, list[Listener]] = {"plain": [_ignore], "coroutine": [_ignore_later]}
-    with quick_polls(LAG), documents(count) as paths:
+    with quick_polls(LAG):
         async with OpusClient(
             KEY, base_url=url, limits=limits, listeners=listening.get(listeners, [])
         ) as opus:
-            await _run(opus, kind, paths[:in_flight])
+            await _run(opus, folder, warm)
             with meter.against(url):
-                await _run(opus, kind, paths)
+                await _run(opus, folder, count)
 
 
-async def _run(opus: OpusClient, kind: str, paths: list[Path]) -> None:
+async def _run(opus: OpusClient, folder: str, count: int) -> None:
     done = 0
-    async for outcome in opus.run_many(DOCUMENT if kind == "document" else TEXT, _rows(kind, paths)):
+    async for outcome in opus.run_many(DOCUMENT if folder else TEXT, _rows(folder, count)):
         assert outcome.ok, outcome.error
         done += 1
-    assert done == len(paths)
+    assert done == count
 
 
-def _rows(kind: str, paths: list[Path]) -> Iterator[Mapping[str, Any]]:
-    for path in paths:
-        yield {"Document": path} if kind == "document" else {"Text": "a text of some words"}
+def _rows(folder: str, count: int) -> Iterator[Mapping[str, Any]]:
+    for number in range(count):
+        yield {"Document": path_of(folder, number)} if folder else {"Text": "a text of some words"}
 
 
 def _ignore(event: Event) -> None:

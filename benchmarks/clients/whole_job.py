@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import itertools
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.answers import DOCUMENT, INPUTS, TEXT
+from benchmarks.documents import path_of
 from benchmarks.meter import Meter
-
-SIZE = 10_000
-"""Bytes of a document."""
 
 
 class Calls(Protocol):
@@ -33,17 +30,28 @@ class Calls(Protocol):
         """Send a file to a presigned URL."""
 
 
-async def jobs(meter: Meter, count: int, *, client: str, url: str, kind: str, in_flight: int) -> None:
-    """Run so many text or document jobs, so many at once."""
+async def jobs(
+    meter: Meter, count: int, *, client: str, url: str, folder: str, in_flight: int, warm: int
+) -> None:
+    """Run so many jobs, so many at once, after some to warm up.
+
+    Args:
+        meter: Measures them.
+        count: Of jobs.
+        client: The module of the client.
+        url: Of the platform.
+        folder: Of the documents, see :mod:`benchmarks.documents`; empty for text jobs.
+        in_flight: Jobs at once.
+        warm: Jobs before.
+    """
     async with _client(client, url) as calls:
-        with documents(count) as paths:
 
-            async def job(number: int) -> None:
-                await (text(calls) if kind == "text" else document(calls, paths[number]))
+        async def job(number: int) -> None:
+            await (document(calls, path_of(folder, number)) if folder else text(calls))
 
-            await _run(client, job, min(count, in_flight), in_flight)
-            with meter.against(url):
-                await _run(client, job, count, in_flight)
+        await _run(client, job, warm, in_flight)
+        with meter.against(url):
+            await _run(client, job, count, in_flight)
 
 
 async def statuses(meter: Meter, count: int, *, client: str, url: str, in_flight: int) -> None:
@@ -53,7 +61,7 @@ async def statuses(meter: Meter, count: int, *, client: str, url: str, in_flight
         async def status(number: int) -> None:
             await calls.call("GET", f"/job/{number}/status")
 
-        await _run(client, status, min(count, in_flight), in_flight)
+        await _run(client, status, in_flight, in_flight)
         with meter.against(url):
             await _run(client, status, count, in_flight)
 
@@ -80,16 +88,6 @@ async def _job(calls: Calls, workflow_id: str, value: str) -> None:
     status = await calls.call("GET", f"/job/{job_id}/status")
     assert status["status"] == "COMPLETED"  # the jobs take no time
     assert (await calls.call("GET", f"/job/{job_id}/results"))["jobResultsPayloadSchema"]
-
-
-@contextmanager
-def documents(count: int) -> Iterator[list[Path]]:
-    """Make so many files of 10 kB, all different, for as long as the block lasts."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{number}.txt" for number in range(count)]
-        for path in paths:
-            path.write_bytes((f"document {path.stem}\n" * SIZE).encode()[:SIZE])
-        yield paths
 
 
 def _client(name: str, url: str) -> AbstractAsyncContextManager[Calls]:
