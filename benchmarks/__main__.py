@@ -7,9 +7,9 @@ import importlib
 import time
 from pathlib import Path
 
-from benchmarks import machine, report
-from benchmarks.comparison import progress
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness import machine, report
+from benchmarks.harness.comparison import progress
+from benchmarks.harness.figures import Figure, Settings
 
 BENCHMARKS = (
     "start",

@@ -81,8 +81,6 @@ def http(status: int, body: object = None, headers: str = "") -> bytes:
 DONE = http(200, {"status": "COMPLETED"})
 RUNNING = http(200, {"status": "IN_PROGRESS"})
 OBEYED = http(200, {"success": True})
-RESULTS = http(200, _RESULTS)
-AUDIT = http(200, _AUDIT)
-STORED = http(200)
 TOO_MANY = http(429, {"statusCode": 429, "message": "Too many requests"}, "Retry-After: 1\r\n")
-NOT_FOUND = http(404, {"statusCode": 404, "message": "Not found"})
+FIXED = {"results": http(200, _RESULTS), "audit": http(200, _AUDIT), "put": http(200)}
+"""The calls whose answer is always the same."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.comparison import Comparison, Coroutine
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Comparison, Coroutine
+from benchmarks.harness.figures import Figure, Settings
 from benchmarks.serving import Config, serving
 
 BATCH, STREAM, LEDGER = "batch", "run_many", "its ledger alone"

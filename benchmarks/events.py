@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.comparison import Comparison, Coroutine
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Comparison, Coroutine
+from benchmarks.harness.figures import Figure, Settings
 from benchmarks.serving import serving
 
 NAMES = {

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.comparison import Coroutine, Measurement, progress
-from benchmarks.figures import Figure, Settings, quantile
+from benchmarks.harness.comparison import Coroutine, Measurement, progress
+from benchmarks.harness.figures import Figure, Settings, quantile
 from benchmarks.serving import Config, serving
 
 RATE = 500

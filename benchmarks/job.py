@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.comparison import Comparison, Coroutine, Side
 from benchmarks.documents import documents
-from benchmarks.figures import Figure, Settings
-from benchmarks.machine import Loop
+from benchmarks.harness.comparison import Comparison, Coroutine, Side
+from benchmarks.harness.figures import Figure, Settings
+from benchmarks.harness.machine import Loop
 from benchmarks.serving import serving
 
 OURS = "opus_async"
@@ -20,7 +20,7 @@ _RATIOS = (
     ("opus-aaico", OURS),
 )
 _BARE = {"naive aiohttp": "naive", "tuned aiohttp": "tuned", "raw asyncio": "raw"}
-"""httpx and opus-aaico cost tens of milliseconds a job, and more with each in flight: at 64 only, and briefly."""
+"""Besides, httpx and opus-aaico: tens of milliseconds a job at 64 in flight, left out where it is more."""
 _CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
     ("document", "asyncio", 64),
     ("text", "uvloop", 64),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.comparison import Comparison, Coroutine
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Comparison, Coroutine
+from benchmarks.harness.figures import Figure, Settings
 
 OURS, TENTH, BARE = "the ledger", "of a tenth of the rows", "bare sqlite3"
 

@@ -12,9 +12,9 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.comparison import progress
-from benchmarks.figures import Figure, Settings
-from benchmarks.simulated_time import poll_simulation
+from benchmarks.harness.comparison import progress
+from benchmarks.harness.figures import Figure, Settings
+from benchmarks.harness.simulated_time import poll_simulation
 
 MEDIAN = 60.0
 """Seconds that jobs run, or begin with."""

@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from benchmarks import answers
-from benchmarks.machine import loop_factory
+from benchmarks.harness.machine import loop_factory
 from benchmarks.rate_limit import Bucket
 from benchmarks.serving import Config, Told
 
@@ -60,8 +60,6 @@ class _Platform:
         match call:
             case "status":
                 return self._status(name, now)
-            case "put":
-                return answers.STORED
             case "upload":
                 return self.place
             case "initiate":
@@ -72,11 +70,9 @@ class _Platform:
                 for job_id in [started] if isinstance(started, str) else started:
                     self._ends[job_id] = now + self._drawn.uniform(*self._run_time)
                 return answers.OBEYED
-            case "results":
-                return answers.RESULTS
-            case "audit":
-                return answers.AUDIT
-        return self._workflows.get(name, answers.NOT_FOUND)
+            case "workflow":
+                return self._workflows[name]
+        return answers.FIXED[call]
 
     def _status(self, job_id: str, now: float) -> bytes:
         end = self._ends.get(job_id, 0.0)

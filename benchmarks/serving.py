@@ -9,12 +9,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
-from benchmarks import machine
-
-ROOT = Path(__file__).parents[1]
+from benchmarks.harness import machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +81,7 @@ class Told:
     Attributes:
         calls: Requests by call; those that a limit refused are not among them.
         refused: Requests that were answered with 429.
-        granted: When each request was granted, in seconds of the monotonic clock; only where there are limits.
+        granted: When each request was granted, by the monotonic clock; only where there are limits.
         lags: For each job, the seconds between its end and the first poll that was told of it.
         wall: Seconds.
         cpu: Seconds of CPU that the platform used.
@@ -128,11 +125,11 @@ class Server:
 
 
 @contextmanager
-def serving(config: Config = Config()) -> Iterator[Server]:  # noqa: B008 - frozen
+def serving(config: Config = Config()) -> Iterator[Server]:
     """Run a platform for as long as the block lasts."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.server", config.text()],
-        cwd=ROOT,
+        cwd=machine.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

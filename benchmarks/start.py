@@ -6,8 +6,8 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.comparison import Command, Comparison, Measurement
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Command, Comparison, Measurement
+from benchmarks.harness.figures import Figure, Settings
 
 DEPENDENCIES, CLIENT, HELP, NOTHING = ("the four core dependencies", "OpusClient", "--help", "python -c pass")
 ROUNDS = 4

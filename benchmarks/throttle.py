@@ -1,4 +1,4 @@
-"""A platform that limits requests: how much of what it grants is used, how often it refuses, how late ends are.
+"""A platform that limits requests: how much of it is used, how often it refuses, how late ends are noticed.
 
 Each case runs in real time, from the first request of a client that knows nothing of the limit. All of them
 run at once: they wait far more than they work.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks.comparison import Coroutine, Measurement, progress
-from benchmarks.figures import Figure, Settings, quantile
+from benchmarks.harness.comparison import Coroutine, Measurement, progress
+from benchmarks.harness.figures import Figure, Settings, quantile
 from benchmarks.serving import Config, Limit, serving
 
-RUN_TIME = (1.0, 3.0)
 CALLS_OF_A_JOB = 4
 
 
@@ -28,6 +27,7 @@ class _Case:
         jobs: How many; each takes four requests at least.
         in_flight: At once.
         offered: Jobs that come in a second; None for as many as are wanted.
+        run_time: Seconds that a job runs, at least and at most.
     """
 
     name: str
@@ -35,10 +35,10 @@ class _Case:
     jobs: int
     in_flight: int = 500
     offered: float | None = None
+    run_time: tuple[float, float] = (1.0, 3.0)
 
     def measure(self, seed: int) -> Measurement:
-        run_time = (0.05, 0.1) if self.jobs < CALLS_OF_A_JOB else RUN_TIME
-        with serving(Config(run_time=run_time, limits=(self.limit,), seed=seed)) as server:
+        with serving(Config(run_time=self.run_time, limits=(self.limit,), seed=seed)) as server:
             return Coroutine(
                 target="benchmarks.clients.throttled:jobs",
                 count=self.jobs,
@@ -67,20 +67,14 @@ _OFFERED = (
     ),
 )
 """Jobs come at a rate that is above the limit."""
-_SMALLEST_RATES = (_Case(name="200/s", limit=Limit(rate=200, burst=200), jobs=3),)
-_SMALLEST_OFFERED = (
-    _Case(
-        name="12/s on initiate alone, burst 3, 16 jobs/s offered",
-        limit=Limit(calls=("initiate",), rate=12, burst=3),
-        jobs=3,
-        offered=16,
-    ),
-)
 
 
 def run(settings: Settings) -> Iterator[Figure]:
     """Run all cases at once, as often as there are rounds."""
-    rates, offered = (_SMALLEST_RATES, _SMALLEST_OFFERED) if settings.smallest else (_RATES, _OFFERED)
+    rates: tuple[_Case, ...] = _RATES
+    offered: tuple[_Case, ...] = _OFFERED
+    if settings.smallest:
+        rates, offered = (_smallest(_RATES[0]),), (_smallest(_OFFERED[0]),)
     cases = (*rates, *offered)
     measured: dict[_Case, list[Measurement]] = {case: [] for case in cases}
     with ThreadPoolExecutor(len(cases)) as threads:
@@ -94,6 +88,10 @@ def run(settings: Settings) -> Iterator[Figure]:
         yield from _of_rate(case, measured[case])
     for case in offered:
         yield from _of_time(case, measured[case])
+
+
+def _smallest(case: _Case) -> _Case:
+    return replace(case, jobs=3, run_time=(0.05, 0.1))
 
 
 def _of_rate(case: _Case, measured: list[Measurement]) -> Iterator[Figure]:
@@ -112,9 +110,9 @@ def _of_rate(case: _Case, measured: list[Measurement]) -> Iterator[Figure]:
 
 
 def _of_time(case: _Case, measured: list[Measurement]) -> Iterator[Figure]:
-    """The time against the ideal: the limit lets the last job go, and that job runs for as long as the mean."""
+    """The time against the ideal: until the limit lets the last job go, and the mean run time."""
     limited = case.jobs * (len(case.limit.calls) or CALLS_OF_A_JOB)
-    ideal = max(case.limit.seconds_for(limited), case.jobs / (case.offered or 1)) + sum(RUN_TIME) / 2
+    ideal = max(case.limit.seconds_for(limited), case.jobs / (case.offered or 1)) + sum(case.run_time) / 2
     yield _figure(
         case,
         "time / ideal",

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.clients.uploading import AT_ONCE
-from benchmarks.comparison import Command, Comparison, Coroutine, Measurement, Side
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Command, Comparison, Coroutine, Measurement, Side
+from benchmarks.harness.figures import Figure, Settings
 from benchmarks.serving import Config, Server, serving
 
 OURS, DIGESTED, OPENED, CURL, HASHED = (

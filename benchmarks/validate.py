@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Iterator
 
 from benchmarks.clients.checking import CELLS
-from benchmarks.comparison import Comparison, Coroutine, Measurement, Side
-from benchmarks.figures import Figure, Settings
+from benchmarks.harness.comparison import Comparison, Coroutine, Measurement, Side
+from benchmarks.harness.figures import Figure, Settings
 from benchmarks.serving import Server, serving
 
 OURS, TENTH, BARE = "validation", "that of a tenth of the rows", "csv.DictReader and os.stat"

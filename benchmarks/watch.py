@@ -9,10 +9,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
-from benchmarks.comparison import Coroutine, Measurement, progress
-from benchmarks.figures import Figure, Settings, quantile
+from benchmarks.harness.comparison import Coroutine, Measurement, progress
+from benchmarks.harness.figures import Figure, Settings, quantile
+from benchmarks.harness.simulated_time import poll_simulation
 from benchmarks.serving import Config, serving
-from benchmarks.simulated_time import poll_simulation
 
 LOAD = 0.6
 """The share of what bare aiohttp can send."""

@@ -8,7 +8,7 @@ from opus_aaico.payloads import file_input
 from benchmarks.answers import DOCUMENT, INPUTS, KEY, TEXT
 from benchmarks.clients.whole_job import by_workers
 from benchmarks.documents import path_of
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 
 
 async def jobs(meter: Meter, count: int, *, url: str, folder: str, in_flight: int, warm: int) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.answers import KEY, TEXT
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async import Limits, OpusClient
 from opus_async.batch import resume_batch, run_batch
 from opus_async.testing import quick_polls

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.answers import DOCUMENT, KEY, TEXT
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async import OpusClient
 from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.binding import Binding
@@ -44,7 +43,7 @@ async def bare(meter: Meter, count: int, *, kind: str) -> None:
         for row in csv.DictReader(file):
             keys.add(row["key"])
             if kind != "text":
-                os.stat(path.parent / row["Document"].replace("*", "txt"))
+                (path.parent / row["Document"].replace("*", "txt")).stat()
         assert len(keys) == count
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.answers import KEY, TEXT
 from benchmarks.clients.ours import LAG
-from benchmarks.meter import Meter
-from benchmarks.strain import Strain
+from benchmarks.harness.meter import Meter
+from benchmarks.harness.strain import Strain
 from opus_async import Limits, OpusClient
 from opus_async.testing import quick_polls
 

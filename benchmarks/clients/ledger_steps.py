@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ports import IN_PROCESS
 from opus_async.batch.rows import NewRow, Row, RowResult, RowState
@@ -33,7 +33,8 @@ async def ours(meter: Meter, count: int) -> dict[str, float]:
         CPU seconds: ``plan``; ``loop``, what the event loop's thread used; ``open``, for opening it again.
     """
     with tempfile.TemporaryDirectory() as folder:
-        directory, spent = Path(folder) / "batch", {}
+        directory = Path(folder) / "batch"
+        spent: dict[str, float] = {}
         with meter:
             began = time.thread_time()
             with _timed(spent, "plan"):

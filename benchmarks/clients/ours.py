@@ -7,14 +7,14 @@ from typing import Any
 
 from benchmarks.answers import DOCUMENT, KEY, TEXT
 from benchmarks.documents import path_of
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async import Limits, OpusClient
 from opus_async.events import Event, Listener
 from opus_async.testing import quick_polls
 from opus_async.transport.dispatch import Dispatcher
 
 LAG = 0.02
-"""Seconds. The jobs of most benchmarks take no time: the floor of half a second would make the client wait."""
+"""Seconds. Most jobs here take no time, and with the floor of half a second the client would only wait."""
 
 
 async def jobs(

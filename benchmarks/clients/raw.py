@@ -55,7 +55,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "", parts.port or 80
         self._idle: list[_Connection] = []
         self._head = f"Host: {parts.netloc}\r\nx-service-key: {KEY}\r\nContent-Type: application/json\r\n"
 

@@ -1,4 +1,4 @@
-"""opus_async against a platform that limits requests: text jobs by ``run_many``, offered at a rate or at will."""
+"""opus_async against a platform that limits requests: text jobs by ``run_many``, offered at a rate or all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from benchmarks.answers import KEY, TEXT
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async import Limits, OpusClient
 
 

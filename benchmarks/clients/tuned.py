@@ -1,4 +1,4 @@
-"""aiohttp with what makes it faster and changes nothing: encoded URLs, no cookies, no pool limit, own JSON."""
+"""aiohttp with what makes it faster and changes nothing: encoded URLs, no cookies, no limit of the pool."""
 
 from __future__ import annotations
 

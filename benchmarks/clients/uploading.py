@@ -13,7 +13,7 @@ import aiohttp
 from yarl import URL
 
 from benchmarks.clients.whole_job import by_workers
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 from opus_async.config import Timeouts
 from opus_async.transport.files import put_file
 from opus_async.transport.http import Http

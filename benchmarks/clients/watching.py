@@ -8,8 +8,8 @@ import time
 from benchmarks.answers import KEY, TEXT
 from benchmarks.clients import raw
 from benchmarks.clients.ours import LAG
-from benchmarks.meter import Meter
-from benchmarks.strain import Strain
+from benchmarks.harness.meter import Meter
+from benchmarks.harness.strain import Strain
 from opus_async import OpusClient
 from opus_async.jobs.watch import Watcher
 from opus_async.testing import quick_polls
@@ -25,8 +25,8 @@ async def jobs(meter: Meter, count: int, *, url: str) -> dict[str, object]:
     """Watch so many jobs, all at once, to their end.
 
     Returns:
-        The figures of :class:`benchmarks.strain.Strain`; ``late``, the seconds by which each poll left after
-        it was due; ``middle``, the polls a second in the middle half of the time.
+        The figures of :class:`benchmarks.harness.strain.Strain`; ``late``, the seconds by which each poll
+        left after it was due; ``middle``, the polls a second in the middle half of the time.
     """
     strain = Strain()
     late: list[float] = []
@@ -35,7 +35,8 @@ async def jobs(meter: Meter, count: int, *, url: str) -> dict[str, object]:
         async with OpusClient(KEY, base_url=url) as opus, raw.Client(url) as starter:
             source = opus.lifecycle(TEXT).platform.status_source
             watcher = Watcher(detect_lag=0.05, patience=600, workers=WORKERS)
-            take_due = watcher._queue.take_due  # what is due when is known nowhere else
+            queue = watcher._queue  # noqa: SLF001 - what was due when is known nowhere else
+            take_due = queue.take_due
 
             def taken() -> object:
                 due = take_due()
@@ -45,7 +46,7 @@ async def jobs(meter: Meter, count: int, *, url: str) -> dict[str, object]:
                     sent.append(time.monotonic())
                 return due
 
-            watcher._queue.take_due = taken  # type: ignore[assignment, method-assign]
+            queue.take_due = taken  # type: ignore[assignment, method-assign]
             with meter.against(url):
                 async with strain, asyncio.TaskGroup() as group:
                     for first in range(0, count, TOGETHER):

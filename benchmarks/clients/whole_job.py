@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from benchmarks.answers import DOCUMENT, INPUTS, TEXT
 from benchmarks.documents import path_of
-from benchmarks.meter import Meter
+from benchmarks.harness.meter import Meter
 
 
 class Calls(Protocol):
@@ -101,7 +101,7 @@ async def _run(client: str, job: Callable[[int], Awaitable[None]], count: int, i
     await (all_at_once if client == "naive" else by_workers)(job, count, in_flight)
 
 
-async def by_workers(job: Callable[[int], Awaitable[None]], count: int, in_flight: int) -> None:
+async def by_workers(job: Callable[[int], Awaitable[object]], count: int, in_flight: int) -> None:
     """Run jobs 0 to ``count`` by as many workers as may be in flight."""
     numbers = iter(range(count))
 

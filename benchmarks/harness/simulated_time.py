@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Any
 
-from benchmarks.serving import ROOT
+from benchmarks.harness.machine import ROOT
 
 
 def poll_simulation() -> Any:

@@ -1,4 +1,4 @@
-"""The process of one measurement: ``python -m benchmarks.child SIDE``, a side as JSON.
+"""The process of one measurement: ``python -m benchmarks.harness.child SIDE``, a side as JSON.
 
 The target of the side is a coroutine function ``(meter, count, **arguments)``; what it returns, if anything,
 are more figures of the measurement.
@@ -11,8 +11,8 @@ import importlib
 import json
 import sys
 
-from benchmarks.machine import loop_factory
-from benchmarks.meter import Meter
+from benchmarks.harness.machine import loop_factory
+from benchmarks.harness.meter import Meter
 
 
 def main(target: str, count: int, loop: str, arguments: dict[str, object]) -> None:

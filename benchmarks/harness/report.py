@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure
+from benchmarks.harness.figures import Figure
 
 Earlier = Mapping[tuple[str, str], float]
 """The medians of an earlier run, by benchmark and name."""

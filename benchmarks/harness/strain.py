@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 TICK = 0.01
-"""Seconds between two looks at the loop: some 1 % of a core, and stalls are told to 10 ms."""
+"""Seconds between two looks at the loop: they take some 1 % of a core."""
 
 
 class Strain:
     """A context manager that watches the process.
 
     Attributes:
-        figures: ``gc``, the CPU seconds of garbage collection; ``gc_longest``; ``stall``, the longest time for
-            which the loop did not come to anything.
+        figures: ``gc``, the CPU seconds of garbage collection; ``gc_longest``, of them at once; ``stall``,
+            the longest time for which the loop did not come to anything.
     """
 
     def __init__(self) -> None:

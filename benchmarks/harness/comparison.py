@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from benchmarks import machine, process
-from benchmarks.figures import Figure, Settings
-from benchmarks.machine import Loop
+from benchmarks.harness import machine, process
+from benchmarks.harness.figures import Figure, Settings
+from benchmarks.harness.machine import Loop
 from benchmarks.serving import Told
 
 SAME_WORK = 0.02
-"""Sides that differ by more than this share of their requests have not done the same work: the figure says so."""
+"""Sides whose requests differ by more than this share did not do the same work; the figure says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Side(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Coroutine:
-    """A side in Python: a coroutine function that runs in a process of its own, see :mod:`benchmarks.child`.
+    """A side in Python: a coroutine function in a process of its own, see :mod:`benchmarks.harness.child`.
 
     Attributes:
         target: Module and function.
@@ -100,7 +100,7 @@ class Coroutine:
 
     def _command(self, count: int) -> list[str]:
         told = {"target": self.target, "count": count, "loop": self.loop, "arguments": self.arguments}
-        return [sys.executable, "-m", "benchmarks.child", json.dumps(told)]
+        return [sys.executable, "-m", "benchmarks.harness.child", json.dumps(told)]
 
     def measure(self) -> Measurement:
         """Do the work once; measured from inside, without the start of the process."""

@@ -20,6 +20,8 @@ from typing import Any, Literal
 Loop = Literal["asyncio", "uvloop", "fastest"]
 Place = Literal["client", "server"]
 
+ROOT = Path(__file__).parents[2]
+"""The checkout, where ``python -m`` finds the benchmarks and opus_async."""
 PACKAGES = ("aiohttp", "pydantic", "uvloop", "httpx", "opus-aaico")
 
 

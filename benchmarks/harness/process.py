@@ -12,8 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import machine
-from benchmarks.serving import ROOT
+from benchmarks.harness import machine
 
 _COUNTED = re.compile(rb"I +refs: +([\d,]+)")
 
@@ -44,7 +43,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> Usage:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=errors, env={**os.environ, **(env or {})}
+            command, cwd=machine.ROOT, stdout=output, stderr=errors, env={**os.environ, **(env or {})}
         )
         machine.pin(process.pid, "client")
         _, status, used = os.wait4(process.pid, 0)
