@@ -53,7 +53,7 @@ def run(settings: Settings) -> Iterator[Figure]:
 
 
 def _sides(settings: Settings, loop: Loop, arguments: Mapping[str, Any], *, slow: bool) -> dict[str, Side]:
-    count, few = settings.size(max(400, 2 * arguments["in_flight"]), 8), settings.size(64, 8)
+    count, few = settings.size(max(400, 2 * arguments["in_flight"]), 8), settings.size(128, 8)
     clients = "benchmarks.clients"
     sides: dict[str, Side] = {
         OURS: Coroutine(target=f"{clients}.ours:jobs", count=count, loop=loop, arguments=arguments)
