@@ -34,6 +34,7 @@ def main() -> None:
         long_rounds=arguments.rounds or 1,
         smallest=arguments.smallest,
         instructions=arguments.instructions,
+        only=arguments.only,
     )
     earlier = report.read(arguments.against) if arguments.against else None
     described, began = machine.described(), time.monotonic()
@@ -66,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         "--instructions",
         action="store_true",
         help="count instructions, too, by valgrind: slow, and repeatable",
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORDS",
+        help="conditions whose name has these: 'text, asyncio, 64'",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as JSON")
     parser.add_argument(

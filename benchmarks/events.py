@@ -26,7 +26,7 @@ def run(settings: Settings) -> Iterator[Figure]:
             sides={
                 name: Coroutine(
                     target="benchmarks.clients.ours:jobs",
-                    count=settings.size(1000, 8),
+                    count=settings.size(400, 8),
                     arguments={
                         "url": server.url,
                         "folder": "",

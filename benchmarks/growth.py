@@ -69,13 +69,16 @@ def run(settings: Settings) -> Iterator[Figure]:
     """Measure each crowd, and compare those of the same rate with the smallest."""
     base: list[Measurement] = []
     for crowd in _SMALLEST if settings.smallest else _CROWDS:
+        if not settings.wants(crowd.name):
+            continue
         measured = []
         for number in range(settings.long_rounds if crowd.long else settings.rounds):
             progress(f"growth: {crowd.name}, round {number + 1}")
             measured.append(crowd.measure())
-        base = base or measured
+        if crowd.size == _CROWDS[0].size or settings.smallest:
+            base = base or measured
         yield from _figures(crowd, measured)
-        if crowd.quick and measured is not base:
+        if base and crowd.quick and measured is not base:
             yield _growth(crowd, measured, base)
 
 

@@ -37,6 +37,9 @@ def run(settings: Settings) -> Iterator[Figure]:
     """Compare whole jobs: text and documents, both loops, few and many in flight."""
     with serving() as server, documents(settings.size(1024, 8)) as folder:
         for kind, loop, in_flight in _CONDITIONS[: 2 if settings.smallest else None]:
+            condition = f"{kind}, {loop}, {in_flight} in flight"
+            if not settings.wants(condition):
+                continue
             arguments = {
                 "url": server.url,
                 "folder": folder if kind == "document" else "",
@@ -45,7 +48,7 @@ def run(settings: Settings) -> Iterator[Figure]:
             }
             yield from Comparison(
                 benchmark="job",
-                condition=f"{kind}, {loop}, {in_flight} in flight",
+                condition=condition,
                 unit="job",
                 sides=_sides(settings, loop, arguments, slow=in_flight == 64 and loop == "asyncio"),
                 ratios=_RATIOS,

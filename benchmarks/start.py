@@ -18,7 +18,7 @@ def run(settings: Settings) -> Iterator[Figure]:
     """Compare the starts."""
     comparison = Comparison(
         benchmark="start",
-        condition="until it ends",
+        condition="a whole process",
         unit="start",
         sides={
             DEPENDENCIES: _python("-c", "import aiohttp, aiofiles, pydantic, backoff"),

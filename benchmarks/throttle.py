@@ -75,7 +75,10 @@ def run(settings: Settings) -> Iterator[Figure]:
     offered: tuple[_Case, ...] = _OFFERED
     if settings.smallest:
         rates, offered = (_smallest(_RATES[0]),), (_smallest(_OFFERED[0]),)
+    rates, offered = (tuple(case for case in some if settings.wants(case.name)) for some in (rates, offered))
     cases = (*rates, *offered)
+    if not cases:
+        return
     measured: dict[_Case, list[Measurement]] = {case: [] for case in cases}
     with ThreadPoolExecutor(len(cases)) as threads:
         for number in range(settings.long_rounds):

@@ -35,16 +35,18 @@ def run(settings: Settings) -> Iterator[Figure]:
         large.write_bytes(os.urandom(10_000_000))
         with serving(Config(certificate=certificate)) as server:
             for size, secure in _CONDITIONS[: 2 if settings.smallest else None]:
-                if certificate or not secure:
-                    path, count = (small, 1600) if size == "10 kB" else (large, 48)
-                    comparison = Comparison(
-                        benchmark="upload",
-                        condition=f"{size}, {'TLS' if secure else 'plain'}",
-                        unit="file",
-                        sides=_sides(server, path, settings.size(count, 2), certificate if secure else ""),
-                        ratios=_RATIOS,
-                    )
-                    yield from _figures(comparison, settings)
+                condition = f"{size}, {'TLS' if secure else 'plain'}"
+                if not settings.wants(condition) or (secure and not certificate):
+                    continue
+                path, count = (small, 1600) if size == "10 kB" else (large, 48)
+                comparison = Comparison(
+                    benchmark="upload",
+                    condition=condition,
+                    unit="file",
+                    sides=_sides(server, path, settings.size(count, 2), certificate if secure else ""),
+                    ratios=_RATIOS,
+                )
+                yield from _figures(comparison, settings)
 
 
 def _figures(comparison: Comparison, settings: Settings) -> Iterator[Figure]:

@@ -21,7 +21,7 @@ def run(settings: Settings) -> Iterator[Figure]:
     """Compare for each manifest, and with a tenth of it."""
     rows = settings.size(20_000, 20)
     with serving() as server:
-        for kind in CELLS:
+        for kind in filter(settings.wants, CELLS):
             comparison = Comparison(
                 benchmark="validate",
                 condition=f"{rows:,} rows, {kind}",

@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,60 @@ def test_benchmark_tells_what_has_changed_since_an_earlier_run(tmp_path, environ
     before, change = line.split("|")[4:6]
     assert before.strip() == "0.00100"
     assert re.fullmatch(r"\+\d{3,}%", change.strip()), line
+
+
+# What figures are reckoned by
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+
+
+def test_benchmarks_platform_grants_the_burst_and_then_the_rate(importable):
+    from benchmarks.rate_limit import Bucket
+    from benchmarks.serving import Limit
+
+    limit = Limit(rate=20, burst=5, later=(2, 10))
+    bucket = Bucket(limit)
+    granted = sum(bucket.take(100 + tick / 1000) for tick in range(5000))
+    assert granted == pytest.approx(5 + 2 * 20 + 3 * 10, abs=1)
+    assert limit.burst + limit.granted_until(5) == 75
+    assert limit.seconds_for(75) == 5
+    assert limit.seconds_for(25) == 1
+    assert limit.seconds_for(3) == 0
+
+
+def test_benchmarks_fixed_interval_is_as_late_as_it_is_asked_to_be(importable):
+    from benchmarks.polls import fixed_interval, polls_at
+
+    run_times = [20 + 0.1 * number for number in range(1000)]
+    interval = fixed_interval(run_times, 3.0)
+    assert interval == pytest.approx(6.0, rel=0.05)  # on average an end lies in the middle
+    assert polls_at(run_times, interval) == pytest.approx((sum(run_times) / 1000 + 3.0) / interval, rel=0.01)
+
+
+def test_benchmarks_platform_tells_how_late_an_end_was_seen(importable):
+    from benchmarks.answers import TEXT
+    from benchmarks.serving import Config, serving
+
+    def ask(path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"{server.url}{path}", data, timeout=30) as answer:
+            return json.load(answer)
+
+    with serving(Config(run_time=(0.05, 0.05))) as server:
+        assert ask(f"/workflow/{TEXT}")["workflowId"] == TEXT
+        job_id = ask("/job/initiate", {})["jobExecutionId"]
+        began = time.monotonic()
+        ask("/job/execute", {"jobExecutionId": job_id})
+        polls = 1
+        while ask(f"/job/{job_id}/status")["status"] != "COMPLETED":
+            polls += 1
+        seconds = time.monotonic() - began
+        ask(f"/job/{job_id}/status")
+        told = server.told()
+    assert told.calls == {"workflow": 1, "initiate": 1, "execute": 1, "status": polls + 1}
+    (lag,) = told.lags
+    assert 0 <= lag <= seconds - 0.05
+    assert 0 < told.busy <= 1.2

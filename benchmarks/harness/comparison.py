@@ -177,13 +177,16 @@ class Comparison:
 
     def measure(self, settings: Settings) -> dict[str, list[Measurement]]:
         """Measure each side once in each round; another one begins in each."""
-        there = [name for name, side in self.sides.items() if side.installed]
+        there = self._installed()
         measured: dict[str, list[Measurement]] = defaultdict(list)
         for number in range(settings.rounds):
             for name in _turned(there, number):
                 progress(f"{self.benchmark}: {self.condition}, {name}, round {number + 1}")
                 measured[name].append(self.sides[name].measure())
         return measured
+
+    def _installed(self) -> list[str]:
+        return [name for name, side in self.sides.items() if side.installed]
 
     def _ratios(self, measured: Mapping[str, Sequence[Measurement]]) -> Iterator[Figure]:
         """The ratios of CPU time for each unit of work."""
@@ -214,9 +217,8 @@ class Comparison:
         return text
 
     def _instructions(self) -> Iterator[Figure]:
-        wanted = {name for pair in self.ratios for name in pair if self.sides[name].installed}
         counted = {}
-        for name in sorted(wanted):
+        for name in filter({name for pair in self.ratios for name in pair}.__contains__, self._installed()):
             progress(f"{self.benchmark}: {self.condition}, {name}, instructions")
             counted[name] = self.sides[name].instructions()
         for top, bottom in self.ratios:

@@ -45,12 +45,18 @@ class Settings:
         long_rounds: The same for what takes a minute each time.
         smallest: Whether figures are to be there whatever they are: for tests.
         instructions: Whether instructions are counted, too.
+        only: What the name of a condition has to contain.
     """
 
     rounds: int
     long_rounds: int
     smallest: bool = False
     instructions: bool = False
+    only: str = ""
+
+    def wants(self, condition: str) -> bool:
+        """Whether this condition was asked for."""
+        return self.only in condition
 
     def size(self, full: int, smallest: int) -> int:
         """How much of something to do."""
