@@ -68,15 +68,16 @@ _SMALLEST = (_at_rate(8, 8), _at_rate(24, 24), _Crowd(size=16, jobs=16, run_time
 def run(settings: Settings) -> Iterator[Figure]:
     """Measure each crowd, and compare those of the same rate with the smallest."""
     base: list[Measurement] = []
-    for crowd in _SMALLEST if settings.smallest else _CROWDS:
+    crowds = _SMALLEST if settings.smallest else _CROWDS
+    for crowd in crowds:
         if not settings.wants(crowd.name):
             continue
         measured = []
         for number in range(settings.long_rounds if crowd.long else settings.rounds):
             progress(f"growth: {crowd.name}, round {number + 1}")
             measured.append(crowd.measure())
-        if crowd.size == _CROWDS[0].size or settings.smallest:
-            base = base or measured
+        if crowd is crowds[0]:
+            base = measured
         yield from _figures(crowd, measured)
         if base and crowd.quick and measured is not base:
             yield _growth(crowd, measured, base)

@@ -72,11 +72,6 @@ def reason_text(reason: Reason) -> str:
     return _REASONS[reason.kind]
 
 
-def ended_text(ended_because: str) -> str:
-    """Why a session ended, as ``summary.json`` has it, in words for people."""
-    return _ENDED.get(ended_because, ended_because)
-
-
 _REASONS = {
     StopKind.INTERRUPTED: "interrupted",
     StopKind.CANCELLED: "cancelled",
@@ -90,10 +85,6 @@ _REASONS = {
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
     StopKind.LIMIT_REACHED: LIMIT_REACHED,
     StopKind.ALL_ORDERED: ALL_ORDERED,
-}
-_ENDED = {
-    LIMIT_REACHED: "as many rows as the limit allowed were begun; a resume goes on with the others",
-    ALL_ORDERED: "every row is ordered; a resume collects what the jobs give",
 }
 _WAITING = {
     ShutdownMode.RUN: "going on",

@@ -175,6 +175,7 @@ class Sender:
                 attempt=this.number,
                 job_id=call.job_id,
                 workflow_id=call.workflow_id,
+                subject_id=call.subject_id,
                 mask=self._secrets.mask_for(call),
             )
             value = read(answer)

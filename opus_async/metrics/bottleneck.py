@@ -15,7 +15,7 @@ _NEARLY = 0.9
 _MUCH_THROTTLING = 0.02
 """Share of 429 among the answers from which on the platform's rate limit is the bottleneck."""
 _MOST_ROWS = 0.5
-"""Share of the rows in flight from which on the wait for a turn is what takes their time."""
+"""Share of the rows from which on the wait for a turn is what takes their time."""
 _IDENTITY = frozenset({"host", "status", "busy_with", "text"})
 """Values that are no quantities: bottlenecks that differ in them are not merged."""
 
@@ -58,6 +58,8 @@ class Activity(StrEnum):
     """Their files are on the way."""
     REQUESTS = "requests"
     """Their requests have to take turns."""
+    ANSWERS = "answers"
+    """Their requests are under way, or are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,4 +248,6 @@ def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
         return {"busy_with": Activity.PLATFORM.value}
     if now.preparing >= calling:
         return {"busy_with": Activity.UPLOADS.value}
+    if calling <= limits.api_concurrency or now.queued < _MOST_ROWS * calling:
+        return {"busy_with": Activity.ANSWERS.value}
     return {"busy_with": Activity.REQUESTS.value, "api_concurrency": limits.api_concurrency}

@@ -22,10 +22,17 @@ class Control:
     Args:
         scripts: What is commanded.
         write: Writes bytes to the parent, at once.
+        operativus: Tells the Operativus beside it an operation and its arguments; None where there is none.
     """
 
-    def __init__(self, scripts: Scripts, write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        scripts: Scripts,
+        write: Callable[[bytes], object],
+        operativus: Callable[[str, dict[str, Any]], object] | None = None,
+    ) -> None:
         self._scripts = scripts
+        self._operativus = operativus
         self._write = write
         self._begun = b""
         scripts.ask = lambda number, workflow_id, inputs: self._send(
@@ -63,6 +70,10 @@ class Control:
                 scripts.reply(given["number"], given["outputs"], given["error"])
             case "reset":
                 scripts.reset()
+                if self._operativus is not None:
+                    self._operativus("reset", {})
+            case "operativus" if self._operativus is not None:
+                self._operativus(given["operation"], given["given"])
         return None
 
     def _send(self, message: Mapping[str, Any]) -> None:

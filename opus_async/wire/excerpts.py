@@ -28,7 +28,7 @@ _PAGE_NOISE = re.compile(
 )
 _PAGE_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_LABELS = (KEY_LABEL, CALLBACK_LABEL, "<callback token>", "<key removed>")
+_LABELS = (KEY_LABEL, CALLBACK_LABEL, "<callback token>", "<key removed>", "<token removed>")
 """With these a text can begin that came through here before."""
 _TOKEN = re.compile(r"[\d_]")  # a value with a digit in it; without one it is a word of the sentence
 _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
@@ -52,6 +52,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     ),
     # the last segment of a callback URL of ours, also cut short
     (re.compile(CALLBACK_MARK + r"[\w=-]*(?:(?:\.|%2E)[\w=-]*)?", re.IGNORECASE), "<callback token>"),
+    # anything shaped like a JSON Web Token, also cut short: its parts are JSON in base64
+    (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{12,}(?:\.[\w-]*){0,2}"), "<token removed>"),
     # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
     (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),
 )

@@ -23,7 +23,8 @@ class ApiRequest:
             starts a bill, and for ``duplicate``, which makes a job.
         secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
         job_id: The job that it is about; None for a call about none, or one that makes another.
-        workflow_id: The workflow whose details it asks for.
+        workflow_id: The workflow that it is about, where an answer names that.
+        subject_id: What else it is about, where an answer names that: a run, a step.
     """
 
     operation: str
@@ -34,6 +35,7 @@ class ApiRequest:
     secret: str | None = field(default=None, repr=False)
     job_id: str | None = None
     workflow_id: str | None = None
+    subject_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class ApiResponse:
         attempt: Which attempt got it, from 1.
         job_id: The job that was asked about; None where an answer may name any.
         workflow_id: The workflow that was asked for.
+        subject_id: What else was asked about.
         mask: Takes the secrets of whoever asked out of a text.
     """
 
@@ -60,6 +63,7 @@ class ApiResponse:
     attempt: int = 1
     job_id: str | None = None
     workflow_id: str | None = None
+    subject_id: str | None = None
     mask: Mask = field(default=as_it_is, repr=False, compare=False)
 
 

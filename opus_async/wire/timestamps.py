@@ -15,11 +15,31 @@ def to_epoch(value: Any) -> float | None:
     counted = number(value)
     if counted is not None:
         return counted if counted < MILLISECONDS_FROM else counted / 1000
+    moment = _moment(value)
+    return None if moment is None else number(moment.timestamp())
+
+
+def to_datetime(value: Any) -> datetime | None:
+    """Convert ISO 8601, with any number of fraction digits, to a datetime in UTC; None for the rest.
+
+    What has no zone is taken for UTC. Digits behind the microseconds are dropped. Numbers, though not as
+    text, are milliseconds or seconds since the epoch.
+    """
+    if isinstance(value, str):
+        return _moment(value)
+    counted = to_epoch(value)
+    try:
+        return None if counted is None else datetime.fromtimestamp(counted, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _moment(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-        return number((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
 

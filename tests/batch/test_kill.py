@@ -120,13 +120,13 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
     assert killed >= kills // 2, "the batch was over before it could be killed"
     assert counters["executed_twice"] == []
 
+    assert batch.lines("failures.jsonl") == []
     lines = batch.lines("results.jsonl")
     assert sorted(line["key"] for line in lines) == sorted(digests)
     assert {line["key"]: line["outputs"]["SHA-256"] for line in lines} == digests
     assert len({line["job_id"] for line in lines}) == rows
     assert batch.ask("PRAGMA integrity_check") == [("ok",)]
     assert batch.ask("SELECT state, count(*) FROM rows GROUP BY state") == [("completed", rows)]
-    assert batch.lines("failures.jsonl") == []
     summary = json.loads((batch.directory / "summary.json").read_text())
     assert (summary["total"], summary["completed"]) == (rows, rows)
     stored = (batch.directory / "ledger.db").read_bytes()

@@ -329,6 +329,7 @@ def test_excerpt_of_any_text_is_short_and_printable(text, limit):
 
 SECRETS = {
     "key": "_" + "0123456789abcdef" * 6,
+    "JSON Web Token": "eyJ0123456789abcdef.eyJ0123456789abcdef.0123456789abcdef",
     "key without underscore": "0123456789abcdef" * 6,
     "presigned": "https://h.s3.amazonaws.com/a.pdf?X-Amz-Credential=0123456789abcdef&X-Amz-Signature=0123456789abcdef",
 }

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from opus_async import wire
-from opus_async.opus import protocol
+from opus_async.operativus import protocol as operativus_protocol
+from opus_async.opus import protocol as opus_protocol
 from opus_async.opus.protocol.api_versions import api_versions
 
-HOMES = [Path(package.__file__).parent for package in (wire, protocol)]
+HOMES = [Path(package.__file__).parent for package in (wire, opus_protocol, operativus_protocol)]
 OURS = (
     "opus_async.error_codes",
     "opus_async.errors",
@@ -19,6 +20,8 @@ OURS = (
     "opus_async.input_names",
     "opus_async.input_problems",
     "opus_async.models",
+    "opus_async.operativus.models",
+    "opus_async.operativus.protocol",
     "opus_async.opus.errors",
     "opus_async.opus.protocol",
     "opus_async.redaction",
@@ -36,6 +39,7 @@ PURE = {
         "email",
         "enum",
         "functools",
+        "itertools",
     ),
     *(
         "html",
@@ -55,7 +59,7 @@ PURE = {
 IMPURE_NAMES = {"open", "print", "input", "now", "today", "utcnow", "time_ns", "stat", "exists", "read_bytes"}
 
 
-@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: f"{home.parent.name}.{home.name}")
 def test_protocol_imports_only_pure_modules(home):
     for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -66,7 +70,7 @@ def test_protocol_imports_only_pure_modules(home):
                 assert module.startswith(OURS) or module.split(".")[0] in PURE, f"{file.name}: {module}"
 
 
-@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: f"{home.parent.name}.{home.name}")
 def test_protocol_calls_no_disk_or_clock_functions(home):
     for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

@@ -22,6 +22,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.samples import Ending
 from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
+from opus_async.text import counted
 
 LOOKS_BACK = 300.0
 """Seconds over which the rate is taken."""
@@ -46,7 +47,7 @@ class Status:
             before the first.
         speed: None unless it runs and enough was seen.
         left: Until all but the rows that wait for a person have ended. None unless it runs, enough was seen
-            and such rows are left.
+            and such rows are left; and where it is being ended early, with rows that it does not begin.
         inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
             it, and when nothing recent is known that fits the counts.
         inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
@@ -97,6 +98,7 @@ def read_status(directory: Path) -> Status:
         samples = _recent(ledger, session) if works else ()
         speed = Throughput.of([each.sample for each in samples])
         last = samples[-1].sample if samples else None
+        ending = last.ending if last else None
         seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
         ended_because = _ending(session, works=works)
         return Status(
@@ -108,10 +110,10 @@ def read_status(directory: Path) -> Status:
             session=session,
             ended_because=ended_because,
             speed=speed,
-            left=speed.time_left(rest) if speed and (rest := _rest(counts)) else None,
+            left=speed.time_left(rest) if speed and not ending and (rest := _rest(counts)) else None,
             inside=seen.sample.inside if seen else {},
             inside_at=seen.at if seen else None,
-            ending=last.ending if last else None,
+            ending=ending,
             bottleneck=last.bottleneck if last else None,
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
@@ -170,7 +172,14 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
         case Action.CHECK_SETUP:
             yield "check key, network and limits", ("doctor",)
         case Action.RESUME:
-            yield "go on where it stopped", ("batch", "resume", place)
+            yield (
+                f"go on with {counted(step.rows, 'row that is left', 'rows that are left')}",
+                (
+                    "batch",
+                    "resume",
+                    place,
+                ),
+            )
         case Action.LOOK_AGAIN:
             yield "look at the unknown rows again", ("batch", "resume", place)
         case Action.DECIDE:

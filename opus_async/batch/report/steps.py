@@ -72,7 +72,7 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
             return _retry(step, data)
         case Action.EXPORT:
             return Step(
-                "Take what is there, inputs and outputs side by side in manifest order.",
+                "Export the results: inputs and outputs side by side, in the order of the manifest.",
                 (_command(data, "export", "--format", "xlsx"),),
             )
 

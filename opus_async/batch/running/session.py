@@ -228,7 +228,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
         completed=counts.completed,
         not_completed=counts.not_completed,
         inside={stage: number for stage, number in progress.in_stage.items() if number},
-        requests=progress.requests.total(),
+        requests=progress.attempts,
         retries=progress.retries.total(),
         throttled=progress.throttled,
         uploaded_bytes=progress.sent_bytes,

@@ -1,0 +1,1 @@
+"""The second platform: Operativus, a server for workflows made of agent steps."""
