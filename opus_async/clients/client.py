@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from opus_async.arguments import FUNCTION, checked
 from opus_async.clients.network import Network
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.error_codes import NextStep
@@ -143,6 +144,7 @@ class PlatformClient:
     def _before_close(self) -> None:
         """Called when it is about to be closed, where it was made and used."""
 
+    @checked(listener=FUNCTION)
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)

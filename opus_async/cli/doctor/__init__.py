@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import Exit
+from opus_async.cli.errors import Exit, shortage_text
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.streams import symbols
 from opus_async.cli.tables import columns, terminal_width
@@ -88,17 +88,20 @@ def run(options: DoctorOptions) -> int:
 
 def _examined(options: DoctorOptions) -> list[Check]:
     from opus_async.cli.doctor import local_checks, network_checks
+    from opus_async.cli.doctor.checks import bad
     from opus_async.errors import ConfigurationError
 
     try:
         loaded = options.env_file.load()
     except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
         return [*local_checks.examine(options), local_checks.env_file_refused(error)]
-    return [
-        *local_checks.examine(options),
-        *local_checks.env_file(loaded),
-        *drive(network_checks.examine(options)),
-    ]
+    local = [*local_checks.examine(options), *local_checks.env_file(loaded)]
+    try:
+        return [*local, *drive(network_checks.examine(options))]
+    except OSError as error:  # a check above has told of the limit of open files
+        if (short := shortage_text(error)) is None:
+            raise
+        return [*local, bad("network", short, "raise the limit first: nothing was asked")]
 
 
 def _table(checks: list[Check]) -> str:
