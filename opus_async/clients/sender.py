@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -103,6 +103,7 @@ class Sender:
         *,
         priority: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
+        on_attempt: Callable[[], Awaitable[None]] | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
         waited: float = 0.0,
     ) -> ValueT:
@@ -113,6 +114,7 @@ class Sender:
             read: Makes a value of its response, or raises the error that it amounts to.
             priority: Its place in the queue of the limiter.
             policy: Other than the client's.
+            on_attempt: Awaited when an attempt has its turn, right before it is sent.
             on_failure: Called with the error of each attempt that fails.
             waited: Seconds that it has waited already, for events; see :meth:`Retrier.call`.
 
@@ -132,6 +134,12 @@ class Sender:
         request_key = without_query(request.url) if body is None else None  # one id that is always a 502, say
 
         async def attempt(this: Attempt) -> ValueT:
+            nonlocal headers, request
+            newest = self._auth.headers
+            if newest is not None and newest is not headers:  # it was renewed while this waited for its turn
+                headers, request = newest, replace(request, headers=_with_type(newest, body))
+            if on_attempt:
+                await on_attempt()
             try:
                 return await self._attempt(call, request, read, this)
             except OpusError as error:
@@ -156,6 +164,15 @@ class Sender:
                     headers = await self._after_auth_failure(error, call, failures, headers, policy)
                     request = replace(request, headers=_with_type(headers, body))
         raise AssertionError("unreachable: the loop returns or raises")
+
+    async def authenticate(self) -> None:
+        """Have what requests are authenticated with, so that none waits for it once it is ordered.
+
+        Raises:
+            OpusError: It cannot be had.
+        """
+        if self._auth.headers is None:
+            await self._auth.renew(None)
 
     async def _attempt(
         self, call: ApiRequest, request: Request, read: Callable[[ApiResponse], ValueT], this: Attempt

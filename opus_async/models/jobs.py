@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus
+from opus_async.spelling import with_known_names
 
 
+class Notice(StrEnum):
+    """Something about the outcome of a job that is no error, and that its reader should know."""
+
+    OUTPUTS_NOT_TOLD = "outputs_not_told"
+    """It completed, and the platform does not tell this user what it gave."""
+    RUN_AGAIN_BY_PLATFORM = "run_again_by_platform"
+    """The platform itself ran it more than once: the newest run tells the outcome, the audit's trail all."""
+
+
+@with_known_names
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """One job to be run: a row of ``run_many``.
@@ -22,7 +34,7 @@ class JobRequest:
         title: Shown in the Opus UI; a default is made when absent.
         description: Shown in the Opus UI; a default is made when absent.
         key: The caller's own name for the row, handed back in the outcome.
-        timeout: Seconds from the start of this job until we stop waiting for it.
+        timeout: Seconds from the start of this job until we stop waiting for it; see ``Timeouts.job``.
         version_id: Pins the workflow version by UUID.
         version_number: Pins it by number.
     """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opus_async.cli import platforms
 from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import CommandOptions
@@ -80,8 +81,10 @@ def _show(status: Status, options: StatusOptions, *, redraw: bool, whole: bool) 
     from opus_async.batch.outputs.status import as_json
 
     if options.json:
+        answer = platforms.entry(status.platform).answer_words
         print(
-            json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True
+            json.dumps(as_json(status, answer), indent=None if options.watch else 2, ensure_ascii=False),
+            flush=True,
         )
         return
     text = status_text.as_text(status)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DIED, ended_text
+from opus_async.cli import platforms
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
+from opus_async.cli.target import Target
 from opus_async.layout import FAILURES, REPORT, RESULTS
 from opus_async.metrics.failure_groups import says_more
 from opus_async.text import between, coarse, counted, elapsed, pace, row_name
@@ -17,7 +19,7 @@ from opus_async.text import between, coarse, counted, elapsed, pace, row_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opus_async.batch.ledger.stored import FailureGroup
+    from opus_async.batch.ledger.stored import FailureGroup, StoredRow
     from opus_async.batch.outputs.status import Status
 
 _MOST_CAUSES = 5
@@ -30,14 +32,19 @@ _WRITTEN_AT_THE_END = ("Failures", "Report")
 
 
 def as_text(status: Status) -> str:
-    """All that is known of a batch, for a terminal."""
+    """All that is known of a batch, for a terminal.
+
+    Raises:
+        ConfigurationError: This version does not know its platform.
+    """
+    entry = platforms.entry(status.platform)
     parts = [
         "\n".join(wrapped(headline(status), terminal_width())),
-        _figures(status),
+        _figures(status, entry.title),
         _cost(status),
         _work(status),
         _failures(status),
-        _waiting(status),
+        _waiting(status, Target(entry)),
     ]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
@@ -62,12 +69,12 @@ def headline(status: Status) -> str:
     return f"{name}: {printable(ended_text(status.ended_because or ''))} (last session {took})"
 
 
-def _figures(status: Status) -> str:
+def _figures(status: Status, platform: str) -> str:
     """Rows by state."""
     counts = status.counts
     remarks = {
         "unknown": "nobody can tell how they ended: look again, or decide",
-        "waiting": "for a person to act in Opus",
+        "waiting": f"for a person to act in {platform}",
         "in flight": "" if status.process else "they go on remotely; a resume collects what they give",
     }
     numbers = {
@@ -144,17 +151,29 @@ def _examples(group: FailureGroup) -> Iterator[str]:
         yield f"      e.g. {printable(row_name(row.key, row.location))}{job}{why}"
 
 
-def _waiting(status: Status) -> str:
-    """Rows that wait for a person."""
+def _waiting(status: Status, target: Target) -> str:
+    """Rows that wait for a person, and how each is answered."""
     if not status.waiting:
         return ""
     rows = [
-        (f"  {row_name(row.key, row.location)}", f"job {row.remote_id}", _since(row.waiting_since))
+        (f"  {row_name(row.key, row.location)}", _job(row, status.aliases), _since(row.waiting_since))
         for row in status.waiting
     ]
     more = status.counts.waiting - len(rows)
-    lines = ["Waiting for a person to act in Opus:", columns(rows, width=terminal_width())]
-    return "\n".join([*lines, *([f"  ... and {more:,} more"] if more > 0 else [])])
+    lines = [
+        f"Waiting for a person to act in {target.entry.title}:",
+        columns(rows, width=terminal_width()),
+        *([f"  ... and {more:,} more"] if more > 0 else []),
+    ]
+    answers = [target.answer(status.aliases.get(row.id), row.status) for row in status.waiting]
+    if commands := [f"      {answer}" for answer in answers if answer]:
+        lines += ["  or from here, with the text that each of them goes on with:", *commands]
+    return "\n".join(lines)
+
+
+def _job(row: StoredRow, aliases: Mapping[int, str]) -> str:
+    alias = aliases.get(row.id)
+    return f"job {row.remote_id}" if alias is None else f"job {row.remote_id}, run {alias}"
 
 
 def _since(moment: float | None) -> str:

@@ -44,7 +44,7 @@ def outputs_of(
     if given.count(None) == len(given):
         nodes = _last_attempts(node_runs)
         given = [node.content for node in nodes]
-        last = max(nodes, key=lambda node: _moment(node.ended_at, -math.inf)).content if nodes else None
+        last = max(reversed(nodes), key=_ended).content if nodes else None
     else:
         last = given[-1]
     outputs: dict[str, Any] = {} if last is None else {"output": last}
@@ -191,6 +191,10 @@ def _state(node: NodeRun) -> str | None:
 
 def _started(node: NodeRun) -> float:
     return _moment(node.started_at, math.inf)
+
+
+def _ended(node: NodeRun) -> float:
+    return _moment(node.ended_at, -math.inf)
 
 
 # What both have

@@ -182,9 +182,17 @@ def test_batch_status_json_has_counts_process_rate_and_failures(held):
     assert told["rows_per_second"] == pytest.approx(2)
     assert (told["inside"], told["inside_at"]) == ({}, None)
     assert (told["waiting"], told["waiting_rows_shown"]) == (1, 1)
-    assert told["waiting_rows"] == [
-        {"index": 1, "location": None, "key": "key-1", "job_id": "job-1", "since": "2025-10-09T08:53:20.000Z"}
-    ]
+    (waiting,) = told["waiting_rows"]
+    assert waiting | {"status": None} == {
+        "index": 1,
+        "location": None,
+        "key": "key-1",
+        "job_id": "job-1",
+        "alias": None,
+        "status": None,
+        "since": "2025-10-09T08:53:20.000Z",
+        "answer": None,
+    }
     assert told["failures"][0] | {"examples": []} == {
         "cause": "HTTP 500",
         "told": "HTTP 500",

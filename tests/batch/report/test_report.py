@@ -129,7 +129,7 @@ def test_report_of_killed_batch_says_so_and_offers_resume(tmp_path):
         "5 of 12 rows completed; 3 are under way, 1 waits for a person and 3 are still to begin." in page.said
     )
     assert "stopped without a word: it was killed, or its machine went down" in page.said
-    assert page.commands[0] == f"opus-async batch resume {made}"
+    assert page.commands[:2] == [f"opus-async batch status {made}", f"opus-async batch resume {made}"]
     assert "died without a word" in page.said
     assert "≥" not in page.said  # nothing is known of what only an end tells: that is a dash, no number
 
