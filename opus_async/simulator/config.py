@@ -103,10 +103,14 @@ class SimulatorConfig:
         for name in ("port", "storage_port"):
             _check_range(name, getattr(self, name), 0, HIGHEST_PORT)
         _check_range("url_expiry", self.url_expiry, 1, LONGEST_URL_EXPIRY)
-        if self.rate_limit is not None and not self.rate_limit > 0:
-            raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit}")
-        if self.max_file_size < 1:
-            raise ValueError(f"max_file_size must be at least 1 byte, not {self.max_file_size}")
+        if self.rate_limit is not None and not (_is_number(self.rate_limit) and self.rate_limit > 0):
+            raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit!r}")
+        if not _is_number(self.max_file_size) or self.max_file_size < 1:
+            raise ValueError(f"max_file_size must be at least 1 byte, not {self.max_file_size!r}")
+        if isinstance(self.workflow_files, str):
+            raise ValueError(  # noqa: TRY004 - as all that is wrong with a setting
+                f"workflow_files is a tuple of paths: give ({self.workflow_files!r},)"
+            )
 
     @property
     def service_key(self) -> str:
@@ -158,5 +162,11 @@ def _check_names(what: str, given: set[str] | frozenset[str], known: Iterable[st
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not _is_number(value):
+        raise ValueError(f"{name} must be a number, not {value!r}")
     if not low <= value <= high:
         raise ValueError(f"{name} must lie between {low} and {high}, not {value}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
