@@ -98,10 +98,12 @@ class NextStep:
     Attributes:
         action: What can be done.
         job_id: The job it is about; None for none.
+        alias: The second id of that job, where the platform gave it one.
     """
 
     action: NextAction
     job_id: str | None = None
+    alias: str | None = None
 
 
 COMES_FIRST = frozenset(

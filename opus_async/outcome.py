@@ -10,7 +10,7 @@ from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
 from opus_async.html_card import card
 from opus_async.json_text import parsed
-from opus_async.models import AuditLog, JobStatus
+from opus_async.models import AuditLog, JobStatus, Notice
 from opus_async.models.mappings import EMPTY
 from opus_async.plain_json import plain
 from opus_async.text import duration
@@ -36,6 +36,7 @@ class JobOutcome:
             them together.
         index: The position of the row in its run, from 0; 0 for a single ``run``.
         key: The caller's own name for the row.
+        notices: What is no error and should be known: outputs that the platform does not tell, say.
     """
 
     job_id: str | None
@@ -47,6 +48,7 @@ class JobOutcome:
     timings: Mapping[str, float] = field(default_factory=lambda: EMPTY, repr=False)
     index: int = 0
     key: str | None = None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -63,12 +65,15 @@ class JobOutcome:
 
         Returns:
             ``job_id``, ``status`` (a text), ``ok``, ``outputs``, ``results``, ``error``, ``audit``,
-            ``timings``, ``index``, ``key``. ``error`` is None or as :meth:`OpusError.to_dict` gives it,
-            without secrets; the answer that the audit was read from is left out. Results are as the platform
-            sent them. ``json.dumps`` takes it as it is, and ``json.loads`` gives the same again: dates, paths
-            and the like are texts in it, a number that is not finite is None.
+            ``timings``, ``index``, ``key``, and ``notices`` where there are some. ``error`` is None or as
+            :meth:`OpusError.to_dict` gives it, without secrets; the answer that the audit was read from is
+            left out. Results are as the platform sent them. ``json.dumps`` takes it as it is, and
+            ``json.loads`` gives the same again: dates, paths and the like are texts in it, a number that is
+            not finite is None.
         """
+        told = {"notices": [str(notice) for notice in self.notices]} if self.notices else {}
         return {
+            **told,
             "job_id": self.job_id,
             "status": None if self.status is None else str(self.status),
             "ok": self.ok,

@@ -9,13 +9,13 @@ polling of statuses, is a :class:`StatusSource` that all platform objects of a c
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from opus_async.errors import OpusError
-from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Workflow
+from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
 from opus_async.transport.rates import OperationLimit
 
 BoundT = TypeVar("BoundT")
@@ -104,11 +104,13 @@ class JobResult:
         outputs: Display name -> value.
         results: As the platform sent them.
         audit: Its audit; None when it could not be had or was not asked for.
+        notices: What the reader of its outcome should know besides.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
     results: Any = None
     audit: AuditLog | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,8 @@ class RecoveredJob:
             for now: then it is never started, and a new one is made if it proves never started.
         retry: Given for a job that is to be tried again.
         doubt: What was learned of its start.
+        overtaken: Whether a start that a later process sent is known to have taken effect: evidence, where a
+            platform takes starts in their order.
     """
 
     remote_id: str | None = None
@@ -149,9 +153,18 @@ class RecoveredJob:
     made_for_other_version: bool = False
     retry: RetryRequest | None = None
     doubt: StartDoubt | None = None
+    overtaken: bool = False
 
 
 NEW_JOB = RecoveredJob()
+
+
+AboutToSend: TypeAlias = Callable[[], Awaitable[None]]
+"""Told that a start request is about to leave; it may once this has returned."""
+
+
+async def nothing() -> None:
+    """Do nothing: nobody has to be told."""
 
 
 class IdTaken(Exception):
@@ -290,13 +303,24 @@ class Platform(Protocol[BoundT, ReadyT]):
         """How many requests a job with so many files takes, polls not counted."""
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
+        self,
+        remote_id: str,
+        request: JobRequest,
+        *,
+        starts_sent: int = 0,
+        accepted: bool = False,
+        overtaken: bool = False,
+        other_version: bool = False,
+        alias: str | None = None,
     ) -> None:
         """Take over a job that an earlier process created for this request.
 
         Args:
             remote_id: The job.
             request: What it was made for.
+            starts_sent: How many start requests it may have been sent.
+            accepted: Whether one of them is known to have taken effect.
+            overtaken: Whether one that was sent later is; see :class:`RecoveredJob`.
             other_version: Whether it was made for another workflow, or version of it: then no job of this one
                 tells what it looks like that was never started.
             alias: Its second id, where one was learned.
@@ -317,8 +341,15 @@ class Platform(Protocol[BoundT, ReadyT]):
     async def create(self, bound: BoundT) -> str:
         """Create a job that is not started, or an id under which it can be found again; returns the id."""
 
-    async def start(self, remote_id: str, ready: ReadyT) -> None:
+    async def start(self, remote_id: str, ready: ReadyT, about_to_send: AboutToSend = nothing) -> None:
         """Start the job, and its bill. Sent once.
+
+        Args:
+            remote_id: The job.
+            ready: What is sent.
+            about_to_send: Awaited when the request has its turn, directly before the first byte of it can
+                leave: whoever dies while it waits for its turn is known to have started nothing. What it
+                raises is raised, and nothing is sent.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.
@@ -332,6 +363,9 @@ class Platform(Protocol[BoundT, ReadyT]):
             OpusError: The platform cannot be asked any more, or no evidence will come: a later check would
                 not go better.
         """
+
+    def last_seen(self, remote_id: str) -> Any:
+        """A job as polls have shown it last, as the platform sent it; None where nothing is kept of it."""
 
     def can_resume(self, status: JobStatus) -> bool:
         """Whether a job that is paused with this status can be answered by :meth:`resume`."""

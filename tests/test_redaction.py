@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.opus.callbacks import CallbackReceiver
-from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.redaction import (
     CALLBACK_LABEL,
     KEY_LABEL,
@@ -29,7 +28,9 @@ from opus_async.redaction import (
     mask_values,
     presigned_secret,
     secret_text,
+    whole_secret,
 )
+from opus_async.wire.excerpts import excerpt
 
 UNHURRIED = settings(
     deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -312,3 +313,23 @@ def test_redaction_masks_json_names_and_values_but_not_long_data():
     assert mask_values(value, mask) == {
         "nodes": [data, data, {CALLBACK_LABEL: [1, None, True, f"at {CALLBACK_LABEL}"]}]
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "body: correct-horse-battery",
+        '{"password": "correct-horse-battery"}',
+        "password=correct%2Dhorse%2Dbattery",
+        base64.b64encode(b"operator:correct-horse-battery").decode(),
+    ],
+)
+def test_password_is_masked_as_a_whole(text):
+    masked = Secrets.of(whole_secret("correct-horse-battery", "<password>")).mask(text)
+    assert "battery" not in masked
+    assert "<password>" in masked
+
+
+def test_words_that_a_password_is_made_of_are_left_alone():
+    text = "The correct-horse is no secret, and neither is a battery"
+    assert Secrets.of(whole_secret("correct-horse-battery", "<password>")).mask(text) == text

@@ -128,6 +128,8 @@ class Row:
         elsewhere: Whether its job was made in another world than this session works in.
         other_inputs: Whether its job was made for something else than the row asks for now.
         start_doubt: What was learned of the start of its job that forbids another order.
+        overtaken: Whether its order may or may not have left, and one that a later session sent is known to
+            have been obeyed.
         waited: Seconds that it had waited for a person when it was handed out; None when it does not wait.
         location: Where it stands in the manifest, in words (``line 18``); None where that is not known.
         lease: By what right it is worked on, to be shown with every report; None when it is only looked at.
@@ -151,6 +153,7 @@ class Row:
     elsewhere: bool = False
     other_inputs: bool = False
     start_doubt: StartDoubt | None = None
+    overtaken: bool = False
     waited: float | None = field(default=None, compare=False)
     location: str | None = field(default=None, compare=False)
     lease: RowLease | None = field(default=None, compare=False)

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from opus_async.cli.program import command_line
 from opus_async.cli.streams import stderr_is_lost
+from opus_async.cli.target import Target
 from opus_async.events import Event, JobStageChanged
 from opus_async.filenames import safe_text
-from opus_async.opus.stages import EXECUTE
 
 
 class JobNote:
@@ -23,20 +22,21 @@ class JobNote:
     it, too.
 
     Args:
-        api: What ``--api`` named, for the command in the file.
+        target: The platform, for the command in the file.
 
     Attributes:
         path: The file; None where none was needed, or none could be made.
     """
 
-    def __init__(self, api: str | None) -> None:
+    def __init__(self, target: Target) -> None:
         self.path: Path | None = None
-        self._api = api
+        self._target = target
         self._told: str | None = None
 
     def __call__(self, event: Event) -> None:
         """Write the file if this event begins the order of a job, and stderr is lost."""
-        if not isinstance(event, JobStageChanged) or event.stage != EXECUTE or event.job_id is None:
+        start = self._target.entry.stages.start
+        if not isinstance(event, JobStageChanged) or event.stage != start or event.job_id is None:
             return
         if event.job_id != self._told and stderr_is_lost():
             self.remove()
@@ -51,9 +51,10 @@ class JobNote:
         self.path = None
 
     def _written(self, job_id: str) -> Path | None:
+        again = self._target.wait(job_id)
         text = (
             f"Job {job_id} was started, and is billed when it completes. stderr could not be written.\n"
-            f"How it ended, and what it gave: {command_line('wait', job_id, api=self._api)}\n"
+            + (f"How it ended, and what it gave: {again}\n" if again else "")
         )
         for folder in _folders():
             path = folder / f"opus-async-job-{safe_text(job_id)}.txt"

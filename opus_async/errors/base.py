@@ -16,6 +16,7 @@ class OpusError(Exception):
         job_id: The job this is about; None where no job came to be.
         stage: The stage of the lifecycle, in the platform's own words (for Opus: ``schema``, ``upload``,
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
+        alias: The second id of the job, where the platform gave it one.
         shortage: What this machine ran out of (``open files``, ``memory``, ``threads``): nothing was sent,
             and the request is not to blame. None for any other error.
         is_final: Whether retries have ended with it: a retry around a retry must not multiply attempts.
@@ -30,6 +31,7 @@ class OpusError(Exception):
     error_code: ClassVar[ErrorCode] = ErrorCode.UNEXPECTED
     usual_action: ClassVar[NextAction | None] = None
     """What can be done about errors of this class, where nothing else is known."""
+    alias: str | None = None
     shortage: str | None = None
     is_final: bool = False
     hint: str = ""
@@ -56,7 +58,7 @@ class OpusError(Exception):
     def next_step(self) -> NextStep | None:
         """What can be done about it, as a value; None where only the message tells."""
         action = self._action or self._action_by_itself()
-        return None if action is None else NextStep(NextAction(action), self.job_id)
+        return None if action is None else NextStep(NextAction(action), self.job_id, self.alias)
 
     def _action_by_itself(self) -> NextAction | None:
         return self.usual_action

@@ -64,6 +64,7 @@ class DeadlineExceeded(OpusError, TimeoutError):
 
     Attributes:
         last_status: The last status seen; None when none was.
+        workflow_id: The workflow of the job; None where it is not known.
     """
 
     error_code = ErrorCode.DEADLINE_EXCEEDED
@@ -73,11 +74,15 @@ class DeadlineExceeded(OpusError, TimeoutError):
         message: str,
         *,
         last_status: JobStatus | None = None,
+        workflow_id: str | None = None,
+        alias: str | None = None,
         job_id: str | None = None,
         stage: str | None = None,
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.last_status = last_status
+        self.workflow_id = workflow_id
+        self.alias = alias
 
     def _action_by_itself(self) -> NextAction:
         if self.last_status is not None and self.last_status.is_terminal:

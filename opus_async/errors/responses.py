@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from opus_async.error_codes import ErrorCode, NextAction
 from opus_async.errors.base import OpusError
+from opus_async.models.mappings import EMPTY
 
 
 class APIError(OpusError):
@@ -18,11 +21,14 @@ class APIError(OpusError):
         method: The HTTP method.
         url: The URL without its query.
         retry_after: Seconds the platform asked to wait, already capped; None where it did not say.
+        invalid_fields: Field of the request -> why it was refused, where the platform says; the reason can be
+            empty.
     """
 
     error_code = ErrorCode.REFUSED
 
     retry_after: float | None = None
+    invalid_fields: Mapping[str, str] = EMPTY
 
     def __init__(
         self,

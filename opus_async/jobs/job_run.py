@@ -185,6 +185,7 @@ class JobRun:
             timings=timings,
             index=self.index,
             key=self.key,
+            notices=self.collected.notices,
         )
         if isinstance(self.error, JobFailed):
             self.error.outcome = outcome

@@ -183,15 +183,22 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                         deadline,
                         poll_now=not started_here,
                         on_paused=on_paused,
+                        hint=self._hint,
                     )
                 run.collected = await self._collect(run, recovered)
         except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
-            run.error = located(error, run, self.platform.stages)
+            run.error = located(error, run, self.platform.stages, self._hint)
         except (TimeoutError, Overdue) as error:
             run.error = (
-                deadline_exceeded(run, timeout, self.platform.stages, self._hint)
+                deadline_exceeded(
+                    run,
+                    timeout,
+                    self.platform.stages,
+                    self._hint,
+                    workflow_id=self.platform.workflow_id,
+                )
                 if deadline.expired() or isinstance(error, Overdue)
                 else unexpected(error, run)
             )
@@ -224,6 +231,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self.platform.attach(
                 recovered.remote_id,
                 request,
+                starts_sent=recovered.starts_sent,
+                accepted=recovered.start_accepted,
+                overtaken=recovered.overtaken,
                 other_version=recovered.made_for_other_version,
                 alias=recovered.alias,
             )

@@ -11,9 +11,9 @@ another status that is no end, and its order was       it is the row's job: it i
 accepted, or looks show a start
 FAILED, CANCELLED, TIMED_OUT                           it gives way
 what a job never started shows, for the whole grace    it gives way
-no such job (404)                                      it gives way if it was known to have ended badly or
+no such job (404), or none yet where jobs show late    it gives way if it was known to have ended badly or
                                                        never to have started, or a person said so; else
-                                                       it cannot be known
+                                                       it cannot be known (404), or its start is checked
 it is denied, it cannot be read, looks contradict      it cannot be known
 each other
 the host is down, the key is refused                   that is no answer about this job
@@ -39,7 +39,7 @@ from opus_async.errors import (
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
-from opus_async.platform import Platform, RetryRequest, StartDoubt
+from opus_async.platform import NOT_LISTED, Platform, RetryRequest, StartDoubt
 
 _OF_THIS_JOB = (AmbiguousExecution, NotFound, PermissionDenied, ProtocolError, ServerError, ValidationFailed)
 """Errors that concern one job alone; any other would meet every job, and a later session asks again."""
@@ -115,6 +115,8 @@ class PreviousJobs:
         if status == JobStatus.COMPLETED:
             return status
         if status.is_terminal:
+            raise Superseded
+        if status is NOT_LISTED and retry.known_unbilled:
             raise Superseded
         untold = OpusError("An earlier process could not tell what became of the order to start")
         if not accepted and not await self._starter.looks_started(job_id, untold, doubt=doubt):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opus_async.error_codes import NextAction, NextStep
-from opus_async.errors import DeadlineExceeded, OpusError, with_hint
+from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError, with_hint
 from opus_async.gaps import gapped, literal
 from opus_async.jobs.job_run import JobRun
 from opus_async.models import JobStatus
-from opus_async.platform import Stages
+from opus_async.platform import NOT_LISTED, Stages
 from opus_async.stages import PAUSED
 
 Hint = Callable[[NextStep], str]
 """Says how a next step is taken, by calls of the library that is in use; empty for nothing."""
 
 
-def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
+def located(error: OpusError, run: JobRun, stages: Stages, hint: Hint) -> OpusError:
     """The error with job and stage; once the job was started, the next step is about that job.
 
     A job that is not known to exist is in no stage.
@@ -29,10 +29,14 @@ def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
         error.advised(NextAction.WAIT_FOR_JOB)
     elif run.stage == PAUSED:
         error.advised(NextAction.ANSWER_JOB)
+    elif isinstance(error, AmbiguousExecution):
+        error.advised(NextAction.LOOK_AT_JOB, hint(NextStep(NextAction.LOOK_AT_JOB, run.job_id)))
     return error.located(job_id=run.job_id, stage=run.stage)
 
 
-def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: Hint) -> DeadlineExceeded:
+def deadline_exceeded(
+    run: JobRun, timeout: float | None, stages: Stages, hint: Hint, *, workflow_id: str = ""
+) -> DeadlineExceeded:
     """The error of a job that did not end within its time-out.
 
     Args:
@@ -40,6 +44,7 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
         timeout: Seconds.
         stages: The platform's names of the stages.
         hint: How a next step is taken.
+        workflow_id: Of its workflow; empty where it is not known.
     """
     action = NextAction.ALLOW_MORE_TIME
     if run.ended:
@@ -58,16 +63,26 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
         what = "it goes on remotely"
     error = DeadlineExceeded(
         gapped(
-            f"No outcome after {{}} s; {literal(what)}. Give it a longer timeout if this is normal.",
+            f"No outcome after {{}} s; {literal(what)}{{}}. Give it a longer timeout if this is normal.",
             f"{timeout:g}",
+            _where(run, workflow_id),
         ),
         last_status=run.status,
+        workflow_id=workflow_id or None,
+        alias=run.alias,
         job_id=run.job_id,
         stage=run.stage,
     )
     known = action in {NextAction.WAIT_FOR_JOB, NextAction.FETCH_RESULTS}
-    error.advised(action, hint(NextStep(action, run.job_id)) if known else "")
+    error.advised(action, hint(NextStep(action, run.job_id, run.alias)) if known else "")
     return error
+
+
+def _where(run: JobRun, workflow_id: str) -> str:
+    """Where a job is found that has a second id, or will have one; empty for any other."""
+    if run.alias is not None:
+        return f", as {run.alias} of workflow {workflow_id}"
+    return f", and workflow {workflow_id} does not show it yet" if run.status is NOT_LISTED else ""
 
 
 def unexpected(error: Exception, run: JobRun) -> OpusError:

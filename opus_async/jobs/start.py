@@ -19,7 +19,15 @@ from typing import Generic, Protocol, TypeVar
 from opus_async.config import RetryPolicy
 from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
 from opus_async.gaps import Gapped, gapped, literal
-from opus_async.platform import AmbiguousStart, ReadyT, StartAnswer, StartCheck, StartDoubt
+from opus_async.platform import (
+    AboutToSend,
+    AmbiguousStart,
+    ReadyT,
+    StartAnswer,
+    StartCheck,
+    StartDoubt,
+    nothing,
+)
 
 log = logging.getLogger("opus_async.jobs.start")
 
@@ -79,10 +87,6 @@ ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
 OnDoubt = Callable[[StartDoubt], Awaitable[None]]
 
 
-async def _nothing() -> None:
-    return
-
-
 async def _record_nothing(_: StartDoubt) -> None:
     """Record nothing."""
 
@@ -93,7 +97,7 @@ class StartTarget(Protocol[ReadyT_contra]):
     start_visible_after: float
     """Seconds after which a start that took effect is visible at the latest."""
 
-    async def start(self, remote_id: str, ready: ReadyT_contra) -> None:
+    async def start(self, remote_id: str, ready: ReadyT_contra, about_to_send: AboutToSend = nothing) -> None:
         """Start the job, and its bill. Sent once."""
 
     async def check_started(self, remote_id: str) -> StartCheck:
@@ -127,7 +131,7 @@ class JobStarter(Generic[ReadyT]):
         ready: ReadyT,
         *,
         starts_sent: int = 0,
-        before_send: Callable[[], Awaitable[None]] = _nothing,
+        before_send: AboutToSend = nothing,
         on_doubt: OnDoubt = _record_nothing,
     ) -> None:
         """Start the job; returns when it is known to run.
@@ -137,7 +141,7 @@ class JobStarter(Generic[ReadyT]):
             ready: What its start sends.
             starts_sent: Orders that an earlier process sent, and that :meth:`start_took_effect` found
                 to have had no effect.
-            before_send: Awaited before every order that is sent.
+            before_send: Awaited before every order that is sent, when it has its turn.
             on_doubt: Called with what a later process has to know.
 
         Raises:
@@ -145,10 +149,9 @@ class JobStarter(Generic[ReadyT]):
             OpusError: It was not started: proved by the response, or refused and looked at.
         """
         while True:
-            await before_send()
             starts_sent += 1
             try:
-                return await self._platform.start(job_id, ready)
+                return await self._platform.start(job_id, ready, before_send)
             except AmbiguousStart as error:
                 uncertain = error
             log.warning(
@@ -216,7 +219,7 @@ class JobStarter(Generic[ReadyT]):
 
     def _why(self, answer: StartAnswer, evidence: Evidence, starts_sent: int) -> str:
         if evidence is Evidence.TOO_FEW_CHECKS:
-            return "The platform could not be asked whether it was obeyed"
+            return "The platform could not be asked whether it was obeyed, or shows nothing that tells"
         if evidence is Evidence.DIFFERED_UNCONFIRMED:
             return "It differed from a job never started in one look, and not in others"
         if self._policy.on_ambiguous == "stop":

@@ -23,6 +23,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -41,6 +42,7 @@ from opus_async.errors import (
 from opus_async.input_problems import bad_argument
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.pausing import OnPaused, WhenPaused
 from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
@@ -62,6 +64,28 @@ NAMED = 20
 log = logging.getLogger("opus_async.jobs.stream")
 
 _NO_MORE: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class RowKind:
+    """What a row of a stream is.
+
+    Attributes:
+        name: In words for errors.
+        request_of: Makes its request; None of what is no such row.
+    """
+
+    name: str
+    request_of: Callable[[Any], JobRequest | None]
+
+
+def _request_of_mapping(row: object) -> JobRequest | None:
+    if isinstance(row, Mapping):
+        return JobRequest(row)
+    return row if isinstance(row, JobRequest) else None
+
+
+MAPPINGS = RowKind("a mapping of inputs or a JobRequest", _request_of_mapping)
 
 
 class FatalForAll(Exception):
@@ -276,7 +300,7 @@ class JobStream(Stream[JobOutcome]):
     def __init__(
         self,
         jobs: JobSource[Any, Any],
-        rows: Rows[Mapping[str, Any] | JobRequest],
+        rows: Rows[Any],
         concurrency: int,
         *,
         around: AbstractAsyncContextManager[object] | None = None,
@@ -310,11 +334,22 @@ class JobSource(Generic[BoundT, ReadyT]):
     Args:
         platform: The platform adapter, for all rows.
         lifecycle: Runs one job.
+        row_kind: What a row is.
+        on_paused: What follows when a job waits for a person.
     """
 
-    def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
+    def __init__(
+        self,
+        platform: Platform[BoundT, ReadyT],
+        lifecycle: Lifecycle[BoundT, ReadyT],
+        *,
+        row_kind: RowKind = MAPPINGS,
+        on_paused: OnPaused = WhenPaused.WAIT,
+    ) -> None:
         self.platform = platform
         self.lifecycle = lifecycle
+        self._row_kind = row_kind
+        self._on_paused = on_paused
         self._inquiry = Inquiry(platform.reopen)
         self._left: list[str] = []
         lifecycle.on_left = lambda job_id, _: self._left.append(job_id)
@@ -326,25 +361,24 @@ class JobSource(Generic[BoundT, ReadyT]):
         except OpusError as error:
             raise error.located(stage=self.platform.stages.bind) from None
 
-    async def run(self, index: int, row: Mapping[str, Any] | JobRequest) -> JobOutcome:
+    async def run(self, index: int, row: object) -> JobOutcome:
         """Run one row; an error of the row alone is in its outcome.
 
         Raises:
             FatalForAll: Every other row would meet the error, too.
         """
-        if isinstance(row, Mapping):
-            row = JobRequest(row)
-        if not isinstance(row, JobRequest):
-            problem = f"Row {index} is a {type(row).__name__}; a row is a mapping of inputs or a JobRequest"
+        request = self._row_kind.request_of(row)
+        if request is None:
+            problem = f"Row {index} is a {type(row).__name__}; a row is {self._row_kind.name}"
             return JobOutcome(
                 job_id=None, status=None, error=InvalidInputs([bad_argument(problem)]), index=index
             )
         try:
-            return await self.lifecycle.run(row, index=index)
+            return await self.lifecycle.run(request, index=index, on_paused=self._on_paused)
         except OpusError as error:
             if await self._is_fatal(error):
                 raise FatalForAll(error) from error
-            return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
+            return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=request.key)
 
     def tell_left(self, unread: Sequence[JobOutcome | OpusError]) -> None:
         """Log in one line which jobs were started and are not read about any more; nothing where none were.

@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from opus_async.errors import OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
@@ -294,6 +294,28 @@ class Watcher:
             else:
                 self._status(job, answer, asked, now)
             self._schedule_next(job, asked, now)
+        self._take_others(workflow, jobs, seen, asked)
+
+    def _take_others(
+        self,
+        workflow: WatchedWorkflow,
+        jobs: list[WatchedJob],
+        seen: Mapping[str, JobStatus | OpusError],
+        asked: float,
+    ) -> None:
+        """Take what a poll, begun at ``asked``, told of other jobs of the workflow than it asked about."""
+        polled = {job.remote_id for job in jobs}
+        if len(seen) <= len(polled):
+            return
+        now = asyncio.get_running_loop().time()
+        for remote_id, answer in seen.items():
+            if remote_id in polled or isinstance(answer, OpusError):
+                continue
+            for job in self._jobs.get(remote_id, ()):
+                if job.workflow is workflow and not job.busy and not job.done.done():
+                    job.waited = 0.0  # it may be watched, or have been polled itself, since the poll began
+                    self._status(job, answer, max(asked, job.started, job.last_seen_running or asked), now)
+                    self._schedule_next(job, asked, now)
 
     def _schedule_next(self, job: WatchedJob, asked: float, now: float) -> None:
         if job.done.done():

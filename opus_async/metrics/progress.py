@@ -205,6 +205,11 @@ class Progress:
         return self._traffic.sent_bytes
 
     @property
+    def attempts(self) -> int:
+        """Requests that were sent, repeated attempts included."""
+        return self._traffic.attempts
+
+    @property
     def ending(self) -> bool:
         """Whether no more rows are begun, although some are left."""
         return not self._admitting()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from opus_async.models.audit import NODE_FAILED, AuditEntry, AuditLog, AuditNode
 from opus_async.models.files import DownloadedFile, UploadedFile
-from opus_async.models.jobs import FinishedJob, JobDetail, JobRequest
+from opus_async.models.jobs import FinishedJob, JobDetail, JobRequest, Notice
 from opus_async.models.results import JobResults, OutputValue
 from opus_async.models.status import JobStatus
 from opus_async.models.workflow import InputField, Workflow
@@ -25,6 +25,7 @@ __all__ = [
     "JobRequest",
     "JobResults",
     "JobStatus",
+    "Notice",
     "OutputValue",
     "UploadedFile",
     "Workflow",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus
 from opus_async.spelling import with_known_names
+
+
+class Notice(StrEnum):
+    """Something about the outcome of a job that is no error, and that its reader should know."""
+
+    OUTPUTS_NOT_TOLD = "outputs_not_told"
+    """It completed, and the platform does not tell this user what it gave."""
+    RUN_AGAIN_BY_PLATFORM = "run_again_by_platform"
+    """The platform itself ran it more than once: the newest run tells the outcome, the audit's trail all."""
 
 
 @with_known_names

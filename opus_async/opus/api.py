@@ -8,41 +8,33 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, TypeVar
 
+from opus_async.clients.sender import ONE_TRY, Sender
+from opus_async.clients.starting import send_start
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
     APIError,
-    AuthenticationError,
     ConfigurationError,
-    Obstacle,
     OpusError,
     ProtocolError,
-    TransportError,
 )
 from opus_async.events import FailureClass, SchemaWarning
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol import undocumented
-from opus_async.opus.protocol.api_messages import (
-    ApiRequest,
-    ApiResponse,
-    InitiateFields,
-    PresignedUpload,
-    PresignFields,
-)
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUpload, PresignFields
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.protocol.json_bodies import json_of
 from opus_async.opus.protocol.undocumented import PresignedDownload
-from opus_async.opus.sender import ONE_TRY, Sender
 from opus_async.opus.version_detection import VersionDetector
-from opus_async.platform import AmbiguousStart, StartAnswer
+from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
 from opus_async.transport.limits import Priority
+from opus_async.wire.json_bodies import json_of
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 log = logging.getLogger("opus_async.opus")
 
@@ -166,9 +158,22 @@ class Api:
         return await self._send(call, undocumented.read_download)
 
     async def execute(
-        self, job_id: str, payload: Mapping[str, Any], *, callback_url: str | None, workspaces: str | None
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None,
+        workspaces: str | None,
+        about_to_send: AboutToSend,
     ) -> None:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
+
+        Args:
+            job_id: The job.
+            payload: Its inputs.
+            callback_url: Sent with it; None for the generation's default.
+            workspaces: Ids joined by commas.
+            about_to_send: Awaited once, when it has its turn.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.
@@ -187,14 +192,7 @@ class Api:
                 self.secrets.mask_error(error, call.secret)
                 raise AmbiguousStart(error, StartAnswer.REFUSED) from error
 
-        try:
-            await self._send(call, read)
-        except OpusError as error:
-            if _proves_no_effect(error):
-                raise
-            key_worked_before = isinstance(error, AuthenticationError) and self._sender.key_worked
-            refused = _is_a_refusal(error) and not key_worked_before
-            raise AmbiguousStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
+        await send_start(self._sender, call, read, about_to_send)
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
@@ -302,18 +300,3 @@ _NOTHING_LEFT_BEHIND = frozenset(
     {FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}
 )
 """Failures after which a request has had no effect, as far as a refusal is believed."""
-
-
-def _is_a_refusal(error: OpusError) -> bool:
-    """Whether an order was refused or redirected, which proves nothing by itself."""
-    redirected = isinstance(error, TransportError) and error.obstacle is Obstacle.REDIRECT
-    return redirected or classify(error) is FailureClass.REFUSED
-
-
-def _proves_no_effect(error: OpusError) -> bool:
-    """Whether an order that failed so has had no effect: no byte of it left, or it was a 429."""
-    if isinstance(error, APIError):
-        return error.status == HTTPStatus.TOO_MANY_REQUESTS
-    if isinstance(error, TransportError):
-        return not error.request_sent
-    return not isinstance(error, ProtocolError)  # wrong inputs or settings, found before anything was sent

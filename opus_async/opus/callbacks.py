@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, cast
 from opus_async.arguments import SECRET_TEXT, Kind, checked, number
 from opus_async.errors import ConfigurationError
 from opus_async.opus.connection_guard import MAX_CONNECTIONS, ConnectionGuard
-from opus_async.opus.protocol.excerpts import CALLBACK_MARK
 from opus_async.transport.rates import TokenBucket
+from opus_async.wire.excerpts import CALLBACK_MARK
 
 if TYPE_CHECKING:
     import ssl

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 import weakref
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sized
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.arguments import (
     COUNT,
     FLAG,
-    FUNCTION,
     MAPPING,
     SECRET_TEXT,
     TEXT,
@@ -22,18 +18,16 @@ from opus_async.arguments import (
     WORKFLOW_ID,
     Kind,
     checked,
-    instance,
     one_of,
     several,
 )
+from opus_async.clients.client import CLIENT_SETTINGS, PlatformClient
+from opus_async.clients.sender import Sender
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
-from opus_async.jobs.job_ids import JobIds
-from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.stream import JobSource, JobStream, WorkerPool
-from opus_async.jobs.watch import Watcher
+from opus_async.jobs.stream import JobStream
 from opus_async.models import JobRequest, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
@@ -42,11 +36,9 @@ from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.ids import workflow_id_in
 from opus_async.opus.jobs import Jobs
-from opus_async.opus.network import Network
-from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
+from opus_async.opus.platform import LATEST, OPERATION_LIMITS, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.sender import Sender
 from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
@@ -54,16 +46,12 @@ from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
-from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.forks import Maker
 from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from opus_async.opus.shown_stream import ShownStream
 
 log = logging.getLogger("opus_async.opus")
 
@@ -72,20 +60,13 @@ _CALLBACK = Kind(
     lambda value: isinstance(value, str | CallbackReceiver),
     secret=True,
 )
-_SESSION = Kind("an aiohttp.ClientSession", lambda value: callable(getattr(value, "request", None)))
-_LISTENERS = Kind(
-    "a list of functions",
-    lambda value: (
-        isinstance(value, Iterable) and (not isinstance(value, Collection) or all(map(callable, value)))
-    ),
-)
 _ROWS = several(
     "an iterable of mappings or JobRequests, [row] for one; a file of rows is for run_batch",
     files=(Mapping, str, bytes, os.PathLike),
 )
 
 
-class OpusClient:
+class OpusClient(PlatformClient):
     """A client of the Opus API: ``async with OpusClient() as opus: await opus.run(...)``.
 
     Safe to share between tasks of one event loop, not with a forked process. Make one, keep it, close it.
@@ -123,12 +104,8 @@ class OpusClient:
         service_key=SECRET_TEXT,
         base_url=SECRET_TEXT,
         api=one_of("v0", "v1", "auto"),
-        limits=instance(Limits),
-        timeouts=instance(Timeouts),
-        retry=instance(RetryPolicy),
         callback=_CALLBACK,
-        session=_SESSION,
-        listeners=_LISTENERS,
+        **CLIENT_SETTINGS,
     )
     def __init__(
         self,
@@ -145,26 +122,18 @@ class OpusClient:
     ) -> None:
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
-        self.asked_limits = limits or Limits()
-        self.limits = _fitted(self.asked_limits)
-        self.retry = retry or RetryPolicy()
-        self._timeouts = timeouts or Timeouts()
+        super().__init__(
+            url,
+            limits=limits,
+            timeouts=timeouts,
+            retry=retry,
+            session=session,
+            listeners=listeners,
+            hint=hint,
+            operation_limits=OPERATION_LIMITS,
+        )
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
-        self._ids = JobIds()
-        self._slots = JobSlots(self.limits.max_in_flight)
-        self._maker = Maker()
-        self._closed = False
-        self._notify = Dispatcher(listeners)
-        self._network = Network(
-            url,
-            limits=self.limits,
-            timeouts=self._timeouts,
-            retry=self.retry,
-            session=session,
-            notify=self._notify,
-        )
         callback_url = None if isinstance(callback, CallbackReceiver) else callback
         self._api = self._new_api(key, url, api, callback_url=callback_url)
         self._uploader = Uploader(
@@ -183,13 +152,6 @@ class OpusClient:
             self._network.storage.at,
             timeouts=self._timeouts,
             notify=self._notify,
-        )
-        self._watcher = Watcher(
-            detect_lag=self.limits.detect_lag,
-            patience=self.retry.max_elapsed,
-            outage=self.retry.outage,
-            workers=self.limits.api_concurrency,
-            sparing=lambda: self._network.limiter.held_back,
         )
         self.workflows = Workflows(self._api)
         self.files = Files(self._uploader, self.limits, self._downloader)
@@ -224,44 +186,11 @@ class OpusClient:
         return Api(sender, VersionDetector(candidates, sender), secrets, self._notify)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
-        return f"<OpusClient {self._api.base_url} {self._api.generation}, {state}>"
+        return f"<OpusClient {self._api.base_url} {self._api.generation}, {self._state()}>"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """End every stream, stop watching, close the connections. Jobs that were started go on remotely.
-
-        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's. In
-        another event loop than it was used in, its connections are closed, and tasks are left to that loop.
-        """
-        self._closed = True
-        if not self._maker.is_here:
-            return
-        if not self._maker.is_in_loop:  # its tasks ended with their loop, or are that one's
-            self._network.stop()
-            await self._network.close()
-            return
+    def _before_close(self) -> None:
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.host_digest)
-        self._network.stop()  # first: from here on nothing is started
-        try:
-            for pool in list(self._pools):
-                await pool.close(
-                    OpusError("The client was closed; rows not yet read were not run to their end.")
-                )
-            await self._watcher.close()
-        finally:
-            try:
-                await self._network.close()
-            finally:
-                await self._notify.close()
 
     async def generations(self) -> Mapping[str, bool | OpusError]:
         """Ask which generations of the API answer at ``base_url``, of those that ``api`` allows.
@@ -321,12 +250,7 @@ class OpusClient:
             version_number=version_number,
         )
         platform = self._new_platform(workflow_id, callback)
-        return await self._new_lifecycle(platform, slots=self._slots).run(request)
-
-    @checked(listener=FUNCTION)
-    def listening(self, listener: Listener) -> AbstractContextManager[None]:
-        """Send events to this listener, too, for as long as a ``with`` block lasts."""
-        return self._notify.listening(listener)
+        return await self._run(platform, request)
 
     @checked(workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK)
     def lifecycle(
@@ -403,21 +327,8 @@ class OpusClient:
             ConfigurationError: An argument is not of its kind, the client is closed, or the callback is one
                 that the API would refuse.
         """
-        slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
-        if slots > self.limits.max_in_flight:
-            slots = self.limits.max_in_flight
-            log.warning(
-                "max_in_flight=%d: no more than %d jobs of this client run at once, by its "
-                "Limits(max_in_flight=...)",
-                max_in_flight,
-                slots,
-            )
-        run = self._new_platform(workflow_id, callback)
-        shown = self._shown(workflow_id, rows) if progress else None
-        jobs = JobSource(run, self._new_lifecycle(run, shown.notify if shown else None, slots=self._slots))
-        stream = JobStream(jobs, rows, slots, around=shown)
-        self._pools.add(stream.pool)
-        return stream
+        platform = self._new_platform(workflow_id, callback)
+        return self._stream(platform, rows, max_in_flight=max_in_flight, progress=progress)
 
     def _new_platform(
         self,
@@ -457,40 +368,6 @@ class OpusClient:
             for receiver in list(self._receivers)
             if receiver.public_url is not None
         ]
-
-    def _shown(self, workflow_id: str, rows: object) -> ShownStream:
-        """What shows the progress of a stream."""
-        from opus_async.opus.shown_stream import ShownStream  # noqa: PLC0415 - a program that asks for none needs none
-
-        total = len(rows) if isinstance(rows, Sized) else None
-        return ShownStream(self._notify, workflow_id_in(workflow_id), total)
-
-    def _new_lifecycle(
-        self, run: OpusPlatform, notify: Dispatcher | None = None, *, slots: JobSlots | None = None
-    ) -> Lifecycle[Any, Payload]:
-        return Lifecycle(
-            run,
-            self._watcher,
-            policy=self.retry,
-            job_timeout=self._timeouts.job,
-            notify=notify or self._notify,
-            ids=self._ids,
-            hint=hint,
-            slots=slots,
-        )
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigurationError("This client is closed; make a new one.")
-        self._maker.check()
-
-
-def _fitted(limits: Limits) -> Limits:
-    """Lower the limits to what this process may open; warns whoever makes the client where it does."""
-    fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
-    if lowered:
-        warnings.warn(lowered, UserWarning, stacklevel=4)
-    return fitted
 
 
 class Workflows:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from opus_async.errors import OpusError
-from opus_async.opus.protocol.api_messages import ApiRequest
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.redaction import KEY_LABEL, Mask, Redactor, Secrets, callback_secret, secret_text
+from opus_async.wire.messages import ApiRequest
 
 _NO_JOB = "0"
 """Stands for the job of a request that is about none."""

@@ -39,15 +39,17 @@ from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobSt
 from opus_async.opus.api import Api
 from opus_async.opus.ids import job_id_in
 from opus_async.opus.job_search import PAGE_SIZE, JobSearch
-from opus_async.opus.platform import STAGES, OpusPlatform, Payload
+from opus_async.opus.platform import OpusPlatform, Payload
 from opus_async.opus.protocol import job_management, requests
-from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
+from opus_async.opus.protocol.api_messages import InitiateFields
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.results import fetch_results
+from opus_async.opus.stages import STAGES
 from opus_async.outcome import JobOutcome
 from opus_async.platform import RecoveredJob
 from opus_async.transport.dispatch import Dispatcher
+from opus_async.wire.messages import ApiRequest
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""

@@ -26,11 +26,18 @@ from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import fetch_results
 from opus_async.opus.settings import DEFAULT_BASE_URL
 from opus_async.opus.sources import file_info
-from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
+from opus_async.opus.stages import STAGES
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
 from opus_async.opus.web_uploads import with_uploads_held
-from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
+from opus_async.platform import (
+    AboutToSend,
+    IdTaken,
+    JobResult,
+    StartCheck,
+    StatusSource,
+    nothing,
+)
 from opus_async.tasks import start_in
 from opus_async.transport.limits import Priority
 from opus_async.transport.part_file import Destination
@@ -39,7 +46,6 @@ from opus_async.transport.sources import Source
 
 log = logging.getLogger("opus_async.opus")
 
-STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)
 LATEST: Version = (None, None)
 OPERATION_LIMITS: Sequence[OperationLimit] = ()
 """The vendor documents no rate of its own for any kind of request."""
@@ -203,6 +209,9 @@ class OpusPlatform:
         remote_id: str,
         request: JobRequest,
         *,
+        starts_sent: int = 0,  # noqa: ARG002 - a job shows by itself whether it was started
+        accepted: bool = False,  # noqa: ARG002 - likewise
+        overtaken: bool = False,  # noqa: ARG002 - likewise
         other_version: bool = False,
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:
@@ -217,12 +226,18 @@ class OpusPlatform:
         self._of_other_version.discard(remote_id)
         self._start_checker.forget(remote_id)
 
-    async def start(self, remote_id: str, ready: Payload) -> None:
+    async def start(self, remote_id: str, ready: Payload, about_to_send: AboutToSend = nothing) -> None:
         """Start the job (``execute``), and its bill."""
         callback = self._callback
         if isinstance(callback, CallbackReceiver):
             callback = callback.url_for(remote_id, self._api.host_digest)
-        await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
+        await self._api.execute(
+            remote_id,
+            ready,
+            callback_url=callback,
+            workspaces=self.workspaces,
+            about_to_send=about_to_send,
+        )
 
     async def check_started(self, remote_id: str) -> StartCheck:
         """Compare the job with one that was never executed; see :mod:`opus_async.opus.start_check`.
@@ -239,6 +254,9 @@ class OpusPlatform:
 
     def alias_of(self, remote_id: str) -> None:
         """None: a job of Opus has one id."""
+
+    def last_seen(self, remote_id: str) -> None:
+        """None: a poll shows a status and nothing else."""
 
     def can_resume(self, status: JobStatus) -> bool:  # noqa: ARG002 - the contract's signature
         """False: the API has no call that answers a paused job."""

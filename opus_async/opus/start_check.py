@@ -13,11 +13,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
+from opus_async.clients.sender import ONE_TRY
 from opus_async.errors import AuthenticationError, NotFound, OpusError, TransportError
 from opus_async.models import JobStatus
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.snapshots import Baseline, Snapshot
-from opus_async.opus.sender import ONE_TRY
 from opus_async.platform import StartCheck
 
 log = logging.getLogger("opus_async.opus")

@@ -6,11 +6,11 @@ import asyncio
 import functools
 from collections.abc import Sequence
 
+from opus_async.clients.sender import ONE_TRY, Sender
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError, TransportError
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.api_version import ApiVersion
-from opus_async.opus.sender import ONE_TRY, Sender
+from opus_async.wire.messages import ApiResponse
 
 PROBE_ATTEMPTS = 2
 """Times that a generation must seem absent: one odd page must not decide for the life of a client."""

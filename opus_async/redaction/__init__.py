@@ -29,6 +29,7 @@ from opus_async.redaction.secrets import (
     callback_secret,
     presigned_secret,
     secret_text,
+    whole_secret,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "mask_values",
     "presigned_secret",
     "secret_text",
+    "whole_secret",
 ]

@@ -66,6 +66,11 @@ def secret_text(text: str, label: str) -> Secret:
     return _secret(label, (), [text])
 
 
+def whole_secret(text: str, label: str) -> Secret:
+    """A secret that people chose, a password: masked as a whole, since its parts can be words of any text."""
+    return _secret(label, [text], ())
+
+
 def callback_secret(url: str) -> Secret:
     """A callback URL: secret as a whole, and so are its path and every part of it that is no plain word."""
     parts = urlsplit(url)

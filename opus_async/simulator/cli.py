@@ -24,6 +24,8 @@ from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.control import Control
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
+from opus_async.simulator.operativus import options as operativus_options
+from opus_async.simulator.operativus.traits import TRAITS as OPERATIVUS_TRAITS
 from opus_async.simulator.process_lifetime import run_command, until_ended
 from opus_async.simulator.server import Simulator
 from opus_async.simulator.traits import TRAITS
@@ -31,6 +33,8 @@ from opus_async.simulator.traits import TRAITS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TextIO
+
+    from opus_async.simulator.operativus.accounts import Account
 
 WRONG_USE = 2
 READY = "# ready"
@@ -72,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_serving(parser.add_argument_group("serving"), default)
     _add_workload(parser.add_argument_group("workload"), default)
     _add_trouble(parser.add_argument_group("what goes wrong, and traits"), default)
+    operativus_options.add_arguments(parser.add_argument_group("Operativus, the second platform"))
 
 
 def catalogue() -> str:
@@ -82,6 +87,8 @@ def catalogue() -> str:
             *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
             *_listed("callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}),
             *_listed("traits", TRAITS),
+            *_listed("settings of Operativus (--operativus-set)", operativus_options.SETTINGS),
+            *_listed("traits of Operativus", OPERATIVUS_TRAITS),
         ]
     )
 
@@ -234,6 +241,9 @@ def _rate(text: str) -> float:
 
 
 def _configure(options: argparse.Namespace) -> SimulatorConfig:
+    of_operativus = set(options.trait) & set(OPERATIVUS_TRAITS)
+    if of_operativus and options.operativus_port is None:
+        raise ValueError(f"the trait {min(of_operativus)!r} is of Operativus: add --operativus-port 0")
     return SimulatorConfig(
         host=options.host,
         port=options.port,
@@ -253,10 +263,11 @@ def _configure(options: argparse.Namespace) -> SimulatorConfig:
         max_file_size=options.max_file_size,
         callbacks=options.callbacks,
         callback_required=options.callback_required,
-        traits=frozenset(options.trait),
+        traits=frozenset(options.trait) - of_operativus,
         key=options.key,
         keep_files=options.keep_files,
         verbose=options.verbose,
+        operativus=operativus_options.configure(options, of_operativus),
     )
 
 
@@ -271,7 +282,9 @@ async def _serve(config: SimulatorConfig, command: list[str], options: argparse.
             return await run_command(command, _environment(simulator))
         _announce(simulator, sys.stdout)
         if options.scripted:
-            await until_ended(die_with_stdin=True, feed=Control(simulator.world.scripts, _write_out).feed)
+            beside = None if config.operativus is None else simulator.operativus.command
+            control = Control(simulator.world.scripts, _write_out, beside)
+            await until_ended(die_with_stdin=True, feed=control.feed)
         else:
             await until_ended(die_with_stdin=options.die_with_stdin)
         return 0
@@ -285,8 +298,17 @@ def _write_out(line: bytes) -> None:
 def _environment(simulator: Simulator) -> dict[str, str]:
     """Return the environment variables with which a client talks to this simulator."""
     found = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
-    served = simulator.config.generations
-    return found if served == "both" else {**found, "OPUS_API": served}
+    if (served := simulator.config.generations) != "both":
+        found["OPUS_API"] = served
+    if simulator.config.operativus is not None:
+        beside = simulator.operativus
+        found |= {"OPERATIVUS_BASE_URL": beside.base_url, "OPERATIVUS_TOKEN": beside.token}
+    return found
+
+
+def _accounts(simulator: Simulator) -> list[Account]:
+    """Return the users of the Operativus, where there is one."""
+    return [] if simulator.config.operativus is None else list(simulator.operativus.accounts.values())
 
 
 def _announce(simulator: Simulator, stream: TextIO | None) -> None:
@@ -295,6 +317,10 @@ def _announce(simulator: Simulator, stream: TextIO | None) -> None:
     lines = [
         *(f"export {name}={value}" for name, value in _environment(simulator).items()),
         f"# storage {simulator.storage_url}",
+        *(
+            f"# user of Operativus: {each.username}, password {each.password}"
+            for each in _accounts(simulator)
+        ),
         *(f"# workflow {workflow.workflow_id}  {workflow.name}" for workflow in simulator.world.workflows),
         READY,
     ]

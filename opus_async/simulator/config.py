@@ -6,23 +6,22 @@ the latter it can be written as command line arguments.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
+from opus_async.simulator.checks import check_loopback, check_names, check_port, check_range, is_number
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
+from opus_async.simulator.operativus.config import OperativusConfig, Workload
 from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.traits import CALLBACK_REQUIRED, TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from os import PathLike
 
 MIB = 1024 * 1024
 KEY_DIGITS = 96
-HIGHEST_PORT = 65535
 # The longest validity that AWS grants a presigned URL: seven days.
 LONGEST_URL_EXPIRY = 604_800
 
@@ -58,6 +57,7 @@ class SimulatorConfig:
         keep_files: A directory for the bytes of uploads, so that they can be downloaded; None keeps only what
             the bytes told.
         verbose: Log one line per request on stderr, without queries and keys.
+        operativus: How the Operativus beside it behaves; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -82,6 +82,7 @@ class SimulatorConfig:
     key: str | None = None
     keep_files: str | PathLike[str] | None = None
     verbose: bool = False
+    operativus: OperativusConfig | None = None
 
     def __post_init__(self) -> None:
         """Check every field; `callback_required` and the trait of that name become one."""
@@ -90,22 +91,22 @@ class SimulatorConfig:
         if self.host == "localhost":
             # A name can stand for two addresses, and a free port is free on one of them only.
             object.__setattr__(self, "host", "127.0.0.1")
-        _check_loopback(self.host)
-        _check_names("generations", {self.generations}, ("both", "v0", "v1"))
-        _check_names("fault profile", {self.faults}, PROFILES)
-        _check_names("callback profile", {self.callbacks}, CALLBACK_PROFILES)
-        _check_names("trait", self.traits, TRAITS)
-        _check_names("sign_content_type", {self.sign_content_type}, ("never", "always", "alternate"))
+        check_loopback(self.host)
+        check_names("generations", {self.generations}, ("both", "v0", "v1"))
+        check_names("fault profile", {self.faults}, PROFILES)
+        check_names("callback profile", {self.callbacks}, CALLBACK_PROFILES)
+        check_names("trait", self.traits, TRAITS)
+        check_names("sign_content_type", {self.sign_content_type}, ("never", "always", "alternate"))
         for spec in (self.run_time, self.queue_time, self.waiting_time):
             Duration.parse(spec)
         for name in ("fail_share", "waiting_share"):
-            _check_range(name, getattr(self, name), 0, 1)
+            check_range(name, getattr(self, name), 0, 1)
         for name in ("port", "storage_port"):
-            _check_range(name, getattr(self, name), 0, HIGHEST_PORT)
-        _check_range("url_expiry", self.url_expiry, 1, LONGEST_URL_EXPIRY)
-        if self.rate_limit is not None and not (_is_number(self.rate_limit) and self.rate_limit > 0):
+            check_port(name, getattr(self, name))
+        check_range("url_expiry", self.url_expiry, 1, LONGEST_URL_EXPIRY)
+        if self.rate_limit is not None and not (is_number(self.rate_limit) and self.rate_limit > 0):
             raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit!r}")
-        if not _is_number(self.max_file_size) or self.max_file_size < 1:
+        if not is_number(self.max_file_size) or self.max_file_size < 1:
             raise ValueError(f"max_file_size must be at least 1 byte, not {self.max_file_size!r}")
         if isinstance(self.workflow_files, str):
             raise ValueError(  # noqa: TRY004 - as all that is wrong with a setting
@@ -116,6 +117,17 @@ class SimulatorConfig:
     def service_key(self) -> str:
         """The key that the API accepts: the given one or a synthetic one in the vendor's form."""
         return self.key or "_" + hexadecimal(KEY_DIGITS, self.seed, "service key")
+
+    @property
+    def workload(self) -> Workload:
+        """What of it holds for the Operativus too."""
+        return Workload(
+            seed=self.seed,
+            faults=self.faults,
+            run_time=self.run_time,
+            fail_share=self.fail_share,
+            waiting_share=self.waiting_share,
+        )
 
     def to_arguments(self) -> list[str]:
         """Write this configuration as the arguments of `python -m opus_async.simulator`."""
@@ -144,29 +156,4 @@ class SimulatorConfig:
             arguments.append(f"--keep-files={self.keep_files}")
         if self.verbose:
             arguments.append("--verbose")
-        return arguments
-
-
-def _check_loopback(host: str) -> None:
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(f"the simulator serves this machine only: {host!r} is not a loopback address")
-
-
-def _check_names(what: str, given: set[str] | frozenset[str], known: Iterable[str]) -> None:
-    if unknown := sorted(set(given) - set(known)):
-        raise ValueError(f"unknown {what} {unknown[0]!r}: choose from {', '.join(known)}")
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not _is_number(value):
-        raise ValueError(f"{name} must be a number, not {value!r}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie between {low} and {high}, not {value}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        return arguments if self.operativus is None else [*arguments, *self.operativus.to_arguments()]

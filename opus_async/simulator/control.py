@@ -24,10 +24,17 @@ class Control:
     Args:
         scripts: What is commanded.
         write: Writes bytes to the parent, at once.
+        operativus: Tells the Operativus beside it an operation and its arguments; None where there is none.
     """
 
-    def __init__(self, scripts: Scripts, write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        scripts: Scripts,
+        write: Callable[[bytes], object],
+        operativus: Callable[[str, dict[str, Any]], object] | None = None,
+    ) -> None:
         self._scripts = scripts
+        self._operativus = operativus
         self._write = write
         self._begun = b""
         scripts.ask = lambda number, workflow_id, inputs: self._send(
@@ -69,7 +76,14 @@ class Control:
                 scripts.reply(given["number"], given["outputs"], given["error"])
             case "reset":
                 scripts.reset()
+                self._steer_operativus("reset", {})
+            case "operativus":
+                self._steer_operativus(given["operation"], given["given"])
         return None
+
+    def _steer_operativus(self, operation: str, given: dict[str, Any]) -> None:
+        if self._operativus is not None:
+            self._operativus(operation, given)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         self._write(json.dumps(message).encode() + b"\n")

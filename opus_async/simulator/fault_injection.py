@@ -34,9 +34,7 @@ _GATEWAY_ERRORS = (500, 502, 503, 504)
 # Zero is legal, and means that a client may come back at once.
 _WAITS = (0, 0.2, 1)
 _ODD_STATUSES = (b'{"status": null}', b"{}", b'{"status": ""}', b"null", b'{"status": 7}', b"[]")
-_BEFORE = frozenset(
-    {faults.RESET_BEFORE, faults.ERROR_BEFORE, faults.RATE_LIMITED, faults.UNAVAILABLE, faults.NOT_FOUND}
-)
+_BEFORE = frozenset({faults.ERROR_BEFORE, faults.RATE_LIMITED, faults.UNAVAILABLE, faults.NOT_FOUND})
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -44,9 +42,7 @@ async def deliver(
     request: web.BaseRequest,
     fault: Fault,
     effect: Callable[[], Answer],
-    *,
-    now: float,
-    active: frozenset[str],
+    instead: Callable[[Fault], Answer],
 ) -> Answer | None:
     """Do what the fault says to an API request.
 
@@ -54,14 +50,16 @@ async def deliver(
         request: The request, its body already read.
         fault: What hits it.
         effect: Does what the request asks for; called unless the fault comes before it.
-        now: Epoch seconds, for the error envelope.
-        active: The traits of the simulator.
+        instead: Returns what the platform answers in place of an effect: a 429, a 5xx, a 404.
 
     Returns:
         The answer to send, or None if the connection was closed.
     """
+    if fault.kind == faults.RESET_BEFORE:
+        close(request, reset=fault.chance < _RESET_SHARE)
+        return None
     if fault.kind in _BEFORE:
-        return _turn_away(request, fault, now, active)
+        return instead(fault)
     answer = effect()
     if fault.kind == faults.SLOW:
         await asyncio.sleep(delay(fault))
@@ -148,19 +146,25 @@ def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | 
     return answer
 
 
-def _turn_away(request: web.BaseRequest, fault: Fault, now: float, active: frozenset[str]) -> Answer | None:
-    path = request.raw_path.partition("?")[0]
-    match fault.kind:
-        case faults.RATE_LIMITED:
-            return too_many_requests(path, now, pick(_WAITS, fault.chance), active)
-        case faults.UNAVAILABLE:
-            return html_error(HTTPStatus.SERVICE_UNAVAILABLE)
-        case faults.ERROR_BEFORE:
-            return html_error(pick(_GATEWAY_ERRORS, fault.chance))
-        case faults.NOT_FOUND:
-            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, active)
-    close(request, reset=fault.chance < _RESET_SHARE)
-    return None
+def turned_away(fault: Fault, path: str, now: float, active: frozenset[str]) -> Answer:
+    """Return what Opus answers to a request that a fault keeps from having an effect."""
+    if fault.kind == faults.RATE_LIMITED:
+        return too_many_requests(path, now, wait_of(fault), active)
+    if fault.kind == faults.NOT_FOUND:
+        return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, active)
+    return html_error(status_of(fault))
+
+
+def wait_of(fault: Fault) -> float:
+    """Return the seconds that a 429 asks for."""
+    return pick(_WAITS, fault.chance)
+
+
+def status_of(fault: Fault) -> int:
+    """Return the status of a 5xx."""
+    if fault.kind == faults.UNAVAILABLE:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return pick(_GATEWAY_ERRORS, fault.chance)
 
 
 def _cut(body: bytes, chance: float) -> int:

@@ -5,8 +5,9 @@ a pure function of seed, profile, operation, identity (the job, the file) and ho
 asked before. How a fault looks on the wire is in `breakage`; this module only decides.
 
 A profile also knows *patience*: after so many faults in a row the same request is let through, so that a
-client that does the right thing always finishes. Execute has the patience 1: its second, careful attempt is
-never hit, because a client may send it at most twice.
+client that does the right thing always finishes. An order (Opus's execute, Operativus's run) and an answer
+to a pause have the patience 1: the second, careful attempt is never hit, because a client may send it at most
+twice.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NOT_FOUND: Final = "not_found"
 SLOW_DOWN: Final = "slow_down"
 FORBIDDEN: Final = "forbidden"
 CUT_UPLOAD: Final = "cut_upload"
+STALLED: Final = "stalled"
 
 KINDS: Final[dict[str, str]] = {
     RESET_BEFORE: "the connection is closed without an answer, nothing was done",
@@ -48,8 +50,11 @@ KINDS: Final[dict[str, str]] = {
     SLOW_DOWN: "storage answers 503 SlowDown",
     FORBIDDEN: "storage answers 403 AccessDenied to a valid URL",
     CUT_UPLOAD: "storage closes the connection in the middle of the body, nothing is stored",
+    STALLED: "the queue of Operativus takes no job at one of its ticks: rows appear later",
 }
 """Every kind of fault and what it does, in one sentence."""
+ORDERS: Final = ("execute", "run", "resume", "continue")
+"""The operations that start work: each is let through after one fault."""
 STORAGE_OPERATIONS: Final = ("put", "get")
 """The operations of the storage host; all others are the API's."""
 
@@ -115,7 +120,7 @@ class Profile:
         rules: Operation to the rules that hit it.
         api_waves: Waves that hit every API request.
         storage_waves: Waves that hit every request to storage.
-        patience: Faults in a row before an identity is let through; `execute` has 1 always.
+        patience: Faults in a row before an identity is let through; `ORDERS` have 1 always.
     """
 
     name: str
@@ -130,7 +135,7 @@ class Profile:
         fault = self._draw(seed, operation, identity, nth)
         if fault is None:
             return None
-        patience = 1 if operation == "execute" else self.patience
+        patience = 1 if operation in ORDERS else self.patience
         earlier = range(max(nth - patience, 1), nth)
         if len(earlier) == patience and all(self._draw(seed, operation, identity, n) for n in earlier):
             return None
@@ -163,8 +168,18 @@ _ANY_CALL = (RESET_BEFORE, RESET_AFTER, ERROR_BEFORE, TRUNCATED, CUT_JSON, SLOW,
 _ANY_CHANGE = (*_ANY_CALL, ERROR_AFTER)
 
 
+_OPERATIVUS_READS = ("workflows", "workflow_read", "steps", "runs", "session_runs", "node_runs", "login")
+_OPERATIVUS_CHANGES = (
+    *("create", "update", "delete", "add_step", "update_step", "remove_step", "clone"),
+    *("run", "resume", "continue", "cancel"),
+)
+
+
 def _mixture(share: float) -> dict[str, tuple[Rule, ...]]:
-    return {
+    operativus = {name: _rules(share=share, kinds=_ANY_CALL) for name in _OPERATIVUS_READS}
+    operativus |= {name: _rules(share=share, kinds=_ANY_CHANGE) for name in _OPERATIVUS_CHANGES}
+    return operativus | {
+        "queue": _rules(share=share, kinds=(STALLED,)),
         "workflow": _rules(share=share, kinds=_ANY_CALL),
         "initiate": _rules(share=share, kinds=_ANY_CHANGE),
         "presign": _rules(share=share, kinds=(*_ANY_CHANGE, EXPIRED_SLOT)),
@@ -201,7 +216,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "Waves of 429 and 503 over the whole service, half a second every two; little besides.",
             {
                 name: _rules(share=0.01, kinds=(RATE_LIMITED, UNAVAILABLE))
-                for name in ("initiate", "execute", "status")
+                for name in ("initiate", "execute", "status", "run", "runs")
             }
             | {name: _rules(share=0.01, kinds=(SLOW_DOWN,)) for name in STORAGE_OPERATIONS},
             api_waves=Waves(2.0, 0.5, (RATE_LIMITED, UNAVAILABLE)),
@@ -236,7 +251,7 @@ class FaultSource:
         profile = self.profile
         waves = profile.storage_waves if operation in STORAGE_OPERATIONS else profile.api_waves
         if waves is not None and (kind := waves.kind_at(now - self._started_at)):
-            # A second execute that is answered by 503 could never be cleared up; by 429 it was not started.
-            shown = RATE_LIMITED if operation == "execute" and nth > 1 else kind
+            # A second order that is answered by 503 could never be cleared up; by 429 it was not started.
+            shown = RATE_LIMITED if operation in ORDERS and nth > 1 else kind
             return Fault(shown, uniform(self._seed, "wave", operation, identity, nth))
         return self.profile.decide(self._seed, operation, identity, nth)

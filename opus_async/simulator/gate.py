@@ -27,6 +27,7 @@ from opus_async.simulator.v0 import JobsApi
 from opus_async.simulator.v1 import CasesApi
 
 if TYPE_CHECKING:
+    from opus_async.simulator.faults import Fault
     from opus_async.simulator.world import SimulatorState
 
 STATE_PATH = "/_simulator/state"
@@ -108,7 +109,10 @@ class Gate:
             except Refusal as refusal:
                 return envelope(refusal, call.path, world.clock(), self._traits)
 
-        return await fault_injection.deliver(request, fault, effect, now=world.clock(), active=self._traits)
+        def turned_away(fault: Fault) -> Answer:
+            return fault_injection.turned_away(fault, call.path, world.clock(), self._traits)
+
+        return await fault_injection.deliver(request, fault, effect, turned_away)
 
     def _find(self, method: str, path: str) -> tuple[Operation, str]:
         for generation in self._generations:

@@ -18,9 +18,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 from opus_async.simulator.config import SimulatorConfig
+from opus_async.simulator.operativus.access import OperativusAccess
+from opus_async.simulator.operativus.accounts import accounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +79,23 @@ class SimulatorProcess:
         return self._say("storage")
 
     @property
+    def operativus(self) -> OperativusAccess:
+        """The Operativus beside it; it can be told things if this is a `ScriptedSimulator`."""
+        base_url = self._say("OPERATIVUS_BASE_URL")
+
+        def state(session: str | None) -> dict[str, Any]:
+            asked = "" if session is None else f"?session={quote(session, safe='')}"
+            return _read(f"{base_url}/_simulator/state{asked}")
+
+        return OperativusAccess(
+            base_url=base_url,
+            token=self._say("OPERATIVUS_TOKEN"),
+            accounts=accounts_of(self.config.seed),
+            state=state,
+            command=lambda what, given: self._command("operativus", operation=what, given=given),
+        )
+
+    @property
     def pid(self) -> int:
         """The process id."""
         if self._process is None:
@@ -84,9 +104,7 @@ class SimulatorProcess:
 
     def state(self, *, jobs: str = "1") -> dict[str, Any]:
         """Return what GET /_simulator/state answers; `jobs` is `1`, `compact` or `0`. Blocks."""
-        with _OPENER.open(f"{self.base_url}/_simulator/state?jobs={jobs}", timeout=_STATE_TIMEOUT) as answer:
-            state: dict[str, Any] = json.load(answer)
-        return state
+        return _read(f"{self.base_url}/_simulator/state?jobs={jobs}")
 
     def start(self) -> None:
         """Start the process and wait until both ports listen.
@@ -156,6 +174,11 @@ class SimulatorProcess:
     ) -> None:
         await asyncio.to_thread(self.stop)
 
+    def _command(self, what: str, **given: Any) -> Any:
+        """Send a command to a simulator that takes them."""
+        del what, given
+        raise RuntimeError("this simulator is told nothing: use a ScriptedSimulator")
+
     def _say(self, name: str) -> str:
         if name not in self._said:
             raise RuntimeError("the simulator is not running: call start() or use it as a context manager")
@@ -186,6 +209,12 @@ def _read_until_ready(process: subprocess.Popen[bytes]) -> bytes:
                 raise SimulatorStartError(f"the simulator ended with exit code {process.wait()}")
             said += piece
     return said
+
+
+def _read(url: str) -> dict[str, Any]:
+    with _OPENER.open(url, timeout=_STATE_TIMEOUT) as answer:
+        value: dict[str, Any] = json.load(answer)
+    return value
 
 
 def _environment() -> dict[str, str]:

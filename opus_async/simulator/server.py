@@ -1,4 +1,4 @@
-"""Both servers of a simulator on the running event loop: the API on one port, storage on another."""
+"""The servers of a simulator on the running event loop: Opus's API, its storage, and Operativus."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.gate import Gate
+from opus_async.simulator.operativus.access import OperativusAccess
+from opus_async.simulator.operativus.gate import OperativusGate
+from opus_async.simulator.operativus.state import snapshot as operativus_snapshot
+from opus_async.simulator.operativus.world import OperativusState
 from opus_async.simulator.state import snapshot
 from opus_async.simulator.storage import Storage
 from opus_async.simulator.workflow_file import read_workflow
 from opus_async.simulator.world import SimulatorState, steady_clock
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
     from types import TracebackType
 
@@ -67,6 +72,7 @@ class Simulator:
         self.config = config or SimulatorConfig()
         self._clock = clock or steady_clock()
         self._world: SimulatorState | None = None
+        self._operativus: OperativusState | None = None
         self._listeners: list[asyncio.Server] = []
         self._servers: list[web.Server] = []
         self._handlers: set[asyncio.Task[Any]] = set()
@@ -94,6 +100,24 @@ class Simulator:
             raise RuntimeError("the simulator was not started: use `async with Simulator(...)`")
         return self._world
 
+    @property
+    def operativus(self) -> OperativusAccess:
+        """The Operativus beside it: its URL, its token, what it counted.
+
+        Raises:
+            RuntimeError: The simulator was not started, or its configuration has none.
+        """
+        world = self._operativus
+        if world is None:
+            raise RuntimeError("there is no Operativus: start with SimulatorConfig(operativus=...)")
+        return OperativusAccess(
+            base_url=f"http://{self._authority('operativus')}",
+            token=world.token,
+            accounts=world.tokens.accounts,
+            state=lambda session: operativus_snapshot(world, session),
+            command=world.command,
+        )
+
     def state(self, *, jobs: str = "1") -> dict[str, Any]:
         """Return what GET /_simulator/state answers."""
         return snapshot(self.world, jobs=jobs)
@@ -115,25 +139,34 @@ class Simulator:
         return workflow.workflow_id
 
     async def start(self) -> None:
-        """Listen on both ports.
+        """Listen on every port.
 
         Raises:
             PortTaken: If another program listens on one of them.
             WorkflowFileError: If a workflow file cannot be used.
         """
         with ExitStack() as sockets:
-            # Both ports are taken before anything is served: the API signs URLs with the port of the storage.
-            api, storage = (
-                sockets.enter_context(self._bind(name, port))
-                for name, port in (("api", self.config.port), ("storage", self.config.storage_port))
-            )
-            self._world = SimulatorState.create(self.config, self._clock, self._authority("storage"))
-            await self._serve(api, Gate(self._world))
-            await self._serve(storage, Storage(self._world))
+            # All ports are taken before anything is served: the API signs URLs with the port of the storage.
+            bound = {
+                name: sockets.enter_context(self._bind(name, port)) for name, port in self._wanted_ports()
+            }
+            world = SimulatorState.create(self.config, self._clock, self._authority("storage"))
+            self._world = world
+            await self._serve(bound["api"], Gate(world), world.answers)
+            await self._serve(bound["storage"], Storage(world), world.answers)
+            if self.config.operativus is not None:
+                beside = OperativusState.create(self.config.operativus, self.config.workload, self._clock)
+                self._operativus = beside
+                await self._serve(bound["operativus"], OperativusGate(beside), beside.answers)
             sockets.pop_all()
 
+    def _wanted_ports(self) -> list[tuple[str, int]]:
+        config = self.config
+        beside = [] if config.operativus is None else [("operativus", config.operativus.port)]
+        return [("api", config.port), ("storage", config.storage_port), *beside]
+
     async def stop(self) -> None:
-        """Close both servers; requests in flight get a fifth of a second."""
+        """Close every server; requests in flight get a fifth of a second."""
         for listener in self._listeners:
             listener.close()
         for server in self._servers:
@@ -181,16 +214,18 @@ class Simulator:
         self._ports[name] = bound.getsockname()[1]
         return bound
 
-    async def _serve(self, bound: socket.socket, surface: _Surface) -> None:
+    async def _serve(self, bound: socket.socket, surface: _Surface, answers: Counter[int]) -> None:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            return await self._answer(surface, request)
+            return await self._answer(surface, request, answers)
 
         server = web.Server(handle, access_log=None, logger=_LOGGER)
         loop = asyncio.get_running_loop()
         self._listeners.append(await loop.create_server(server, sock=bound, backlog=_BACKLOG))
         self._servers.append(server)
 
-    async def _answer(self, surface: _Surface, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(
+        self, surface: _Surface, request: web.BaseRequest, answers: Counter[int]
+    ) -> web.StreamResponse:
         task = asyncio.current_task()
         if task is not None:
             self._handlers.add(task)
@@ -201,7 +236,7 @@ class Simulator:
             self._log(request, "closed", began)
             # The connection is gone: aiohttp notices when it tries to write this.
             return web.Response()
-        self.world.answers[answer.status] += 1
+        answers[answer.status] += 1
         self._log(request, str(int(answer.status)), began)
         return _to_response(answer)
 

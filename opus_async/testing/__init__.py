@@ -1,8 +1,8 @@
 """For users' test suites: a simulated Opus as a pytest fixture, and polling that does not make tests wait.
 
 The pytest plugin (``opus_async.testing.plugin``, found by pytest by itself) gives the fixtures
-``opus_simulator`` and ``opus_client``. Loaded in every pytest run of whoever installed us: nothing heavy is
-imported before a fixture is asked for.
+``opus_simulator``, ``opus_client`` and ``operativus_simulator``. Loaded in every pytest run of whoever
+installed us: nothing heavy is imported before a fixture is asked for.
 """
 
 from __future__ import annotations

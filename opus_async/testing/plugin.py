@@ -7,12 +7,16 @@
     ``opus_simulator_config`` to change what it is like.
 ``opus_client``
     An ``OpusClient`` bound to it, closed after the test. Needs pytest-asyncio.
+``operativus_simulator``
+    The same for Operativus: ``.base_url``, ``.token``, ``.stats()``; ``.fail_next(...)``,
+    ``.delay_next(...)``, ``.pause_next(...)``. Override ``operativus_simulator_config`` to change what it
+    is like.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +24,7 @@ from opus_async.testing import quick_polls
 
 if TYPE_CHECKING:
     from opus_async import OpusClient
-    from opus_async.simulator import ScriptedSimulator, SimulatorConfig
+    from opus_async.simulator import OperativusAccess, ScriptedSimulator, SimulatorConfig
 
 # ruff: noqa: PLC0415 - loaded in every pytest run of our users: the heavy imports wait for the first use
 
@@ -42,14 +46,33 @@ def opus_simulator(opus_simulator_config: SimulatorConfig) -> Iterator[ScriptedS
         yield simulator
 
 
+@pytest.fixture(scope="session")
+def operativus_simulator_config() -> SimulatorConfig:
+    """The settings of the simulated Operativus: its queue takes jobs at once, and nothing is throttled."""
+    from opus_async.simulator import OperativusConfig, SimulatorConfig
+
+    config = OperativusConfig(queue_tick=0.05, queue_jobs=100, rate_limit=None, login_limit=None)
+    return SimulatorConfig(run_time=0.05, operativus=config)
+
+
+@pytest.fixture(scope="session")
+def operativus_simulator(operativus_simulator_config: SimulatorConfig) -> Iterator[OperativusAccess]:
+    """An Operativus on loopback, in its own process."""
+    from opus_async.simulator import ScriptedSimulator
+
+    with ScriptedSimulator(operativus_simulator_config) as simulator:
+        yield simulator.operativus
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Forget what a test said that workflows do; raise what its own answers raised."""
-    simulator: ScriptedSimulator | None = getattr(item, "funcargs", {}).get("opus_simulator")
     errors: list[BaseException] = []
-    if simulator is not None and hasattr(simulator, "reset"):  # no fixture of that name by somebody else
-        errors += simulator.errors
-        simulator.reset()
+    for name in ("opus_simulator", "operativus_simulator"):
+        simulator: Any = getattr(item, "funcargs", {}).get(name)
+        if simulator is not None and hasattr(simulator, "reset"):  # no fixture of that name by somebody else
+            errors += getattr(simulator, "errors", ())
+            simulator.reset()
     yield
     if errors:
         raise errors[0]

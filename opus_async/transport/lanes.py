@@ -36,12 +36,13 @@ class Lane:
 
     Args:
         rate: Requests a second; None for no limit of its own.
+        burst: See :class:`TokenBucket`.
     """
 
     __slots__ = ("bucket", "queue")
 
-    def __init__(self, rate: float | None = None) -> None:
-        self.bucket = None if rate is None else TokenBucket(rate)
+    def __init__(self, rate: float | None = None, burst: float | None = None) -> None:
+        self.bucket = None if rate is None else TokenBucket(rate, burst=burst)
         self.queue: OrderedDict[asyncio.Future[None], tuple[int, bool]] = OrderedDict()
         """Waiting requests in order -> number of arrival, and whether the request is repeatable."""
 
@@ -78,7 +79,7 @@ class Lanes:
             Priority.WORK: work,
             Priority.POLL: self._poll,
         }
-        limited = [(Lane(limit.rate), limit.operations) for limit in operation_limits]
+        limited = [(Lane(limit.rate, limit.burst), limit.operations) for limit in operation_limits]
         self._of_operation = {name: lane for lane, operations in limited for name in operations}
         self._work = (work, *(lane for lane, _ in limited))
         self._all = (self._collect, *self._work, self._poll)

@@ -18,10 +18,12 @@ class OperationLimit:
     Attributes:
         operations: The names of the operations that share it.
         rate: Requests a second.
+        burst: Requests that may go out at once after a quiet time; None for 50 ms worth, at least one.
     """
 
     operations: frozenset[str]
     rate: float
+    burst: float | None = None
 
 
 class TokenBucket:

@@ -12,6 +12,8 @@ from stream_commands import CLOSED, FILE, FULL, GONE, Call, StreamCommands
 
 from opus_async.cli import job_note
 from opus_async.cli.job_note import JobNote
+from opus_async.cli.platforms.opus import ENTRY
+from opus_async.cli.target import Target
 from opus_async.events import JobStageChanged
 from opus_async.simulator import SimulatorConfig
 
@@ -87,7 +89,7 @@ def test_job_note_goes_to_temporary_folder_where_current_one_takes_none(tmp_path
     other.mkdir()
     monkeypatch.setattr(job_note, "stderr_is_lost", lambda: True)
     monkeypatch.setattr(job_note, "_folders", lambda: iter([current, other]))
-    note = JobNote(None)
+    note = JobNote(Target(ENTRY))
     for job_id in ("25/14", "25/14", "2515"):
         note(JobStageChanged(index=0, key=None, job_id=job_id, stage="execute"))
         assert notes(other) == [note.path]

@@ -12,7 +12,8 @@ import pytest
 from client_tools import TEXT
 
 from opus_async import ConfigurationError, Limits, OpusClient, OpusError, RetryPolicy, Timeouts
-from opus_async.opus.settings import from_environment
+from opus_async.clients.settings import from_environment
+from opus_async.opus.settings import VARIABLES
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 KEY = "_" + "0a" * 48
@@ -160,8 +161,8 @@ def test_run_stays_a_coroutine_function_and_keeps_its_signature():
 )
 def test_misspelt_variable_of_the_environment_is_answered_with_the_right_one(given, meant):
     with pytest.raises(ConfigurationError, match=f"The environment has {given}, .* did you mean {meant}"):
-        from_environment(meant, {given: "secret-value"})
-    assert from_environment(meant, {given: "x", meant: " right "}) == "right"
+        from_environment(meant, {given: "secret-value"}, known=VARIABLES)
+    assert from_environment(meant, {given: "x", meant: " right "}, known=VARIABLES) == "right"
 
 
 def test_misspelt_base_url_in_the_environment_sends_no_key_elsewhere(monkeypatch):
@@ -174,7 +175,7 @@ def test_misspelt_base_url_in_the_environment_sends_no_key_elsewhere(monkeypatch
 @pytest.mark.parametrize("other", ["OPUS_API_KEY", "OPUS_SERVICE_KEY_STAGING", "OPUS_HOME", "BASE_URL"])
 def test_variable_of_another_program_is_no_misspelling(other):
     for name in ("OPUS_SERVICE_KEY", "OPUS_BASE_URL", "OPUS_API", "OPUS_CALLBACK_URL"):
-        assert from_environment(name, {other: "x"}) == ""
+        assert from_environment(name, {other: "x"}, known=VARIABLES) == ""
 
 
 def test_warning_about_a_key_points_to_the_line_that_made_the_client():

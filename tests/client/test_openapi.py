@@ -12,13 +12,13 @@ from openapi_tools import JSON, Description
 from opus_async import APIError, AuditLog, JobDetail, JobResults, JobStatus, NotFound, Workflow
 from opus_async.opus.protocol import job_management, undocumented
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 from opus_async.simulator.gate import Gate
 from opus_async.simulator.openapi import document as openapi_document
+from opus_async.wire.messages import ApiResponse
 
 DESCRIPTION = Description(openapi_document())
 CALLBACK = "https://your-app.example.com/opus/callback"

@@ -156,9 +156,9 @@ class PacedPlatform(FakePlatform):
         super().__init__(step=0.0, **options)
         self.limiter = RequestLimiter(10, rate=rate)
 
-    async def start(self, remote_id, ready):
+    async def start(self, remote_id, ready, about_to_send):
         async with self.limiter.slot():
-            await super().start(remote_id, ready)
+            await super().start(remote_id, ready, about_to_send)
 
     async def poll(self, workflow_id, remote_ids):
         async with self.limiter.slot(Priority.POLL):

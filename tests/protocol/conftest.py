@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from opus_async.models import InputField, Workflow
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.payload import BoundInputs, FileFacts, bind
 from opus_async.opus.protocol.v0 import V0
+from opus_async.wire.messages import ApiResponse
 
 MAX_BYTES = 10 * 1024 * 1024
 

@@ -9,10 +9,10 @@ import pytest
 
 from opus_async.errors import APIError, MixedUpAnswer, NotFound, ProtocolError
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_messages import ApiResponse
-from opus_async.opus.protocol.identity_check import is_same
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
+from opus_async.wire.identity import is_same
+from opus_async.wire.messages import ApiResponse
 
 UUID = "00000000-0000-4000-8000-0000000000ab"
 OTHER_UUID = "00000000-0000-4000-8000-0000000000ac"

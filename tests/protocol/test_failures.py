@@ -19,10 +19,10 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import ApiResponse
-from opus_async.opus.protocol.excerpts import excerpt
-from opus_async.opus.protocol.json_bodies import json_of
-from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.json_bodies import json_of
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.retry_after import MAX_RETRY_AFTER, retry_after
 
 KEY = "_" + "0123456789abcdef" * 6
 SIGNED = (

@@ -20,12 +20,13 @@ from invariants import READERS, holds
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError
 from opus_async.models import InputField, JobStatus, Workflow
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import ApiResponse, InitiateFields, PresignFields
-from opus_async.opus.protocol.excerpts import excerpt
-from opus_async.opus.protocol.json_bodies import json_of, json_or_none
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.payload import FILE_DEFINITION, FileFacts, bind
-from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.v0 import V0
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.json_bodies import json_of, json_or_none
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.retry_after import MAX_RETRY_AFTER, retry_after
 
 UNHURRIED = settings(deadline=None)  # a loaded machine is no failure
 SAFE = 2**53
@@ -328,6 +329,7 @@ def test_excerpt_of_any_text_is_short_and_printable(text, limit):
 
 SECRETS = {
     "key": "_" + "0123456789abcdef" * 6,
+    "JSON Web Token": "eyJ0123456789abcdef.eyJ0123456789abcdef.0123456789abcdef",
     "key without underscore": "0123456789abcdef" * 6,
     "presigned": "https://h.s3.amazonaws.com/a.pdf?X-Amz-Credential=0123456789abcdef&X-Amz-Signature=0123456789abcdef",
 }

@@ -16,7 +16,7 @@ from corpus import PAGES, REFUSALS
 from invariants import READERS, holds
 
 from opus_async.errors import APIError, OpusError, ProtocolError
-from opus_async.opus.protocol.api_messages import ApiResponse
+from opus_async.wire.messages import ApiResponse
 
 SEED = os.environ.get("FUZZ_SEED", "1")
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))

@@ -10,7 +10,7 @@ from opus_async.errors import InvalidInputs, NotFound, ProtocolError, Validation
 from opus_async.models import JobStatus
 from opus_async.opus.protocol import job_management
 from opus_async.opus.protocol.job_management import SearchFields
-from opus_async.opus.protocol.timestamps import to_epoch
+from opus_async.wire.timestamps import to_epoch
 
 
 def test_job_search_request_sends_filters_offset_and_limit():

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError, ServerError, ValidationFailed
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.undocumented import PresignedDownload, checked_file_url, download, read_download
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
+from opus_async.wire.messages import ApiResponse
 
 FILE = "https://files.opus.com/media/private/uploaded/media_0002.pdf"
 PLACE = "https://example-bucket.s3.eu-central-1.amazonaws.com/a%28b%29.pdf?X-Amz-Signature=00aa"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from opus_async.opus import protocol
+from opus_async import wire
+from opus_async.operativus import protocol as operativus_protocol
+from opus_async.opus import protocol as opus_protocol
 from opus_async.opus.protocol.api_versions import api_versions
 
-HOME = Path(protocol.__file__).parent
+HOMES = [Path(package.__file__).parent for package in (wire, opus_protocol, operativus_protocol)]
 OURS = (
     "opus_async.error_codes",
     "opus_async.errors",
@@ -18,10 +20,13 @@ OURS = (
     "opus_async.input_names",
     "opus_async.input_problems",
     "opus_async.models",
+    "opus_async.operativus.models",
+    "opus_async.operativus.protocol",
     "opus_async.opus.errors",
     "opus_async.opus.protocol",
     "opus_async.redaction",
     "opus_async.text",
+    "opus_async.wire",
 )
 PURE = {
     *(
@@ -34,6 +39,7 @@ PURE = {
         "email",
         "enum",
         "functools",
+        "itertools",
     ),
     *(
         "html",
@@ -53,8 +59,9 @@ PURE = {
 IMPURE_NAMES = {"open", "print", "input", "now", "today", "utcnow", "time_ns", "stat", "exists", "read_bytes"}
 
 
-def test_protocol_imports_only_pure_modules():
-    for file in HOME.glob("*.py"):
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: f"{home.parent.name}.{home.name}")
+def test_protocol_imports_only_pure_modules(home):
+    for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
             if isinstance(node, ast.Import):
@@ -63,8 +70,9 @@ def test_protocol_imports_only_pure_modules():
                 assert module.startswith(OURS) or module.split(".")[0] in PURE, f"{file.name}: {module}"
 
 
-def test_protocol_calls_no_disk_or_clock_functions():
-    for file in HOME.glob("*.py"):
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: f"{home.parent.name}.{home.name}")
+def test_protocol_calls_no_disk_or_clock_functions(home):
+    for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")

@@ -348,8 +348,8 @@ async def test_simulator_stops_within_a_second_with_a_delayed_request_open(monke
 def test_simulator_imports_nothing_else_of_opus_async():
     program = (
         "import sys, pkgutil, importlib, opus_async.simulator as package\n"
-        "for module in pkgutil.iter_modules(package.__path__):\n"
-        "    if module.name != '__main__': importlib.import_module(f'{package.__name__}.{module.name}')\n"
+        "for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
         "print(*(n for n in sys.modules if n.startswith('opus_async.') and '.simulator' not in n))"
     )
     ran = subprocess.run(

@@ -14,7 +14,7 @@ from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
-from opus_async.platform import JobResult, Stages, StartCheck
+from opus_async.platform import AboutToSend, JobResult, Stages, StartCheck, nothing
 from opus_async.transport.dispatch import Dispatcher
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
@@ -80,7 +80,10 @@ class FakePlatform:
         self.made.add(job_id)
         return job_id
 
-    async def start(self, remote_id: str, ready: dict[str, Any]) -> None:
+    async def start(
+        self, remote_id: str, ready: dict[str, Any], about_to_send: AboutToSend = nothing
+    ) -> None:
+        await about_to_send()
         self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
         await self._do("start", remote_id)
         self.started[remote_id] = asyncio.get_running_loop().time()
@@ -111,11 +114,22 @@ class FakePlatform:
         return 2 + files
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
+        self,
+        remote_id: str,
+        request: JobRequest,
+        *,
+        starts_sent: int = 0,
+        accepted: bool = False,
+        overtaken: bool = False,
+        other_version: bool = False,
+        alias: str | None = None,
     ) -> None:
         self.attached[remote_id] = request
 
     def alias_of(self, remote_id: str) -> str | None:
+        return None
+
+    def last_seen(self, remote_id: str) -> Any:
         return None
 
     def can_resume(self, status: JobStatus) -> bool:

@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["opus_async"]):
     from invariants import READERS, holds
     from mutations import changed, written
 
-    from opus_async.opus.protocol.api_messages import ApiResponse
+    from opus_async.wire.messages import ApiResponse
 
 _READERS = tuple(READERS.values())
 _STATUSES = (200, 201, 202, 204, 301, 400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503)

@@ -16,14 +16,15 @@ from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
 from opus_async.opus.protocol import job_management, undocumented
-from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import PresignedUpload
 from opus_async.opus.protocol.job_management import JobPage
-from opus_async.opus.protocol.json_bodies import json_or_none
 from opus_async.opus.protocol.payload import bind
-from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
+from opus_async.wire.json_bodies import json_or_none
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.retry_after import MAX_RETRY_AFTER, retry_after
 
 LONGEST = 2000
 """Characters of an error: more is no message but a dump."""

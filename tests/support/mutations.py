@@ -15,7 +15,7 @@ from typing import Any
 
 from corpus import FILE_URL, PAGES, PRESIGNED, REFUSALS, SHAPES, SIGNATURE, WORDS
 
-from opus_async.opus.protocol.api_messages import ApiResponse
+from opus_async.wire.messages import ApiResponse
 
 URL = f"https://operator.opus.com/job/2514/status?X-Amz-Signature={SIGNATURE}"
 """With a query, which the readers must not show."""

@@ -17,7 +17,7 @@ from fake_platform import FakePlatform
 
 from opus_async.errors import AuthenticationError, TransportError
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import NOT_LISTED, AmbiguousStart, StartCheck
+from opus_async.platform import NOT_LISTED, AboutToSend, AmbiguousStart, StartCheck, nothing
 from opus_async.transport.auth import RenewingAuth
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.rates import OperationLimit
@@ -164,9 +164,12 @@ class SecondPlatform(FakePlatform):
         await self.server.call()
         await super()._do(name, what)
 
-    async def start(self, remote_id: str, ready: dict[str, Any]) -> None:
+    async def start(
+        self, remote_id: str, ready: dict[str, Any], about_to_send: AboutToSend = nothing
+    ) -> None:
         async with self.server.limiter.slot(Priority.WORK, "start"):
             pass
+        await about_to_send()
         self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
         self._sent_at[remote_id] = now()
         try:
@@ -196,10 +199,8 @@ class SecondPlatform(FakePlatform):
             return StartCheck.NOT_STARTED
         return StartCheck.INCONCLUSIVE if all(listed.values()) else StartCheck.NO_EVIDENCE_YET
 
-    def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
-    ) -> None:
-        super().attach(remote_id, request, other_version=other_version, alias=alias)
+    def attach(self, remote_id: str, request: JobRequest, *, alias: str | None = None, **known: Any) -> None:
+        super().attach(remote_id, request, alias=alias, **known)
         if alias is not None:
             self.aliases[remote_id] = alias
 

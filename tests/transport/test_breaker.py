@@ -698,7 +698,7 @@ def test_breaker_delays_start_checks_so_that_start_is_not_resent():
         class Platform:
             start_visible_after = 0.0
 
-            async def start(self, remote_id, ready):
+            async def start(self, remote_id, ready, about_to_send):
                 orders.append(clock())
                 error = broken()
                 raise AmbiguousStart(error)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.migrations import show_current_columns
+from opus_async.batch.ledger.migrations import HAS_ALIAS, show_current_columns
 from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
@@ -70,6 +70,7 @@ _JOB = """
 SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
 WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way
 """
+_ALIAS = "SELECT alias FROM jobs WHERE remote_id = ? AND row = ? AND NOT gave_way"
 _SESSIONS = """
 SELECT id, began_at, ended_at,
        max(began_at, coalesce(ended_at, 0), coalesce(sampled.at, 0), coalesce(changed.at, 0)),
@@ -191,6 +192,12 @@ class LedgerReader:
             return None
         digest, world = found
         return EarlierJob(remote_id=row.remote_id, world=self._json(world), digest=digest, state=row.state)
+
+    def alias_of(self, row: StoredRow) -> str | None:
+        """The second id of the job of a row; None where it has none, or none is known."""
+        if next(self._select(HAS_ALIAS), None) is None:
+            return None
+        return next((alias for (alias,) in self._select(_ALIAS, (row.remote_id, row.id))), None)
 
     def sessions(self) -> tuple[StoredSession, ...]:
         """All sessions, the oldest first."""

@@ -40,6 +40,22 @@ _STILL_MAY_RUN = f"""{_ROWS}
 WHERE rows.id IN (SELECT value FROM json_each(?)) AND state IN ('ordering', 'running', 'unknown')
 """  # noqa: S608 - words of ours
 _UNCERTAIN = "SELECT id FROM rows WHERE state = 'ordering' ORDER BY position, id"
+_IS_UNCERTAIN = "SELECT 1 FROM rows WHERE state IN ('ordering', 'unknown') LIMIT 1"
+_OVERTAKEN = """
+WITH ordered AS (
+    SELECT row, min(session) AS first, max(session) AS last FROM history WHERE state = 'ordering' GROUP BY row
+)
+SELECT ordered.row FROM ordered JOIN rows ON rows.id = ordered.row
+WHERE state IN ('ordering', 'unknown')
+    AND NOT EXISTS (SELECT 1 FROM sessions WHERE id = ordered.last AND settle_after IS NOT NULL)
+    AND ordered.last < (
+        SELECT max(obeyed.first) FROM ordered AS obeyed JOIN rows ON rows.id = obeyed.row
+        WHERE orders + orders_before = 1 AND status NOT IN ('PENDING', 'UNKNOWN')
+    )
+"""
+"""Rows whose last order was sent by an earlier session than that of another row, of which the platform has
+shown a job. Workers in other processes may send an order after their session: theirs are left out. One pass
+over the history, made where there are uncertain rows."""
 _RETURNED = f"""{_ROWS}
 WHERE rows.id IN (SELECT value FROM json_each(?))
     AND state IN ('planned', 'ordering', 'running', 'waiting', 'unknown')
@@ -64,11 +80,13 @@ class _For:
         worker: The lease they are held by.
         now: In seconds since the epoch.
         same: Numbers of the worlds whose jobs may be ordered here.
+        overtaken: Numbers of rows; see :class:`Row`.
     """
 
     worker: WorkerLease
     now: float
     same: frozenset[int]
+    overtaken: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +117,9 @@ class WorkQueue:
         self._limit = limit
         self._may_run = array("q", (row for (row,) in store.connection.execute(_MAY_RUN)))
         self._may_run.reverse()  # taken from the end
+        uncertain = store.connection.execute(_IS_UNCERTAIN).fetchone() is not None
+        overtaken = store.connection.execute(_OVERTAKEN) if uncertain else ()
+        self._overtaken = frozenset(row for (row,) in overtaken)
         self._position, self._id = -1, -1
         store.connection.execute(_POLL_NOW, (now, now + LONGEST_REST))
 
@@ -121,7 +142,7 @@ class WorkQueue:
             returned: Numbers of rows that come back from leases that have ended: the first to be handed out.
             store: Where they are.
         """
-        connection, to = store.connection, _For(worker, now, self._same)
+        connection, to = store.connection, _For(worker, now, self._same, self._overtaken)
         rows = _in_order(connection, _RETURNED, returned, to) if returned else []
         rows += self._left_by_others(connection, count - len(rows), to)
         rows += self._due(connection, count - len(rows), to)
@@ -222,6 +243,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         elsewhere=remote_id is not None and to is not None and world not in to.same,
         other_inputs=world is not None and bool(other_inputs),
         start_doubt=None if start_doubt is None else StartDoubt(start_doubt),
+        overtaken=to is not None and row in to.overtaken,
         waited=None if waiting_since is None or to is None else max(0.0, to.now - waiting_since),
         lease=None if to is None else RowLease(row, to.worker.owner, to.worker.epoch),
     )

@@ -16,14 +16,9 @@ from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import (
-    ApiRequest,
-    ApiResponse,
-    InitiateFields,
-    PresignedUpload,
-    PresignFields,
-)
-from opus_async.opus.protocol.json_bodies import json_of
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUpload, PresignFields
+from opus_async.wire.json_bodies import json_of
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 NO_JOB = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
-from opus_async.opus.protocol.api_messages import ApiResponse
-from opus_async.opus.protocol.excerpts import as_it_is, excerpt
 from opus_async.opus.protocol.outcomes import variables
-from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, text
-from opus_async.opus.protocol.timestamps import MILLISECONDS_FROM, number, to_epoch
+from opus_async.opus.protocol.responses import body_of_accepted
 from opus_async.redaction import Mask, mask_values
+from opus_async.wire.excerpts import as_it_is, excerpt
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.responses import first_of, identifier, text
+from opus_async.wire.timestamps import MILLISECONDS_FROM, number, to_epoch
 
 _NAMES = ("name", "node_name", "nodeName", "label", "display_name", "displayName", "id", "node_id", "nodeId")
 _ERRORS = ("error", "error_message", "errorMessage", "execution_error", "executionError", "failure_reason")

@@ -5,24 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import NamedTuple
 
 from opus_async.error_codes import NextAction
-
-
-class Advice(NamedTuple):
-    """What a refusal means and what to do about it.
-
-    Attributes:
-        head: What it means, as the beginning of a message.
-        advice: What to do about it, as the end of one.
-        action: The same as a value, where it is not the usual one of the error's class.
-    """
-
-    head: str
-    advice: str
-    action: NextAction | None = None
-
+from opus_async.errors import QuotaExhausted
+from opus_async.wire.api_errors import Advice, Refusal
 
 _ADVICE: Mapping[int, Advice] = {
     400: Advice(
@@ -50,7 +36,9 @@ _ADVICE: Mapping[int, Advice] = {
 QUOTA_ADVICE = Advice(
     "The plan's or the budget's limit is used up",
     "Nothing will be accepted until it is raised: ask who administers the plan of your organization in Opus",
+    kind=QuotaExhausted,
 )
+_MAY_SPEAK_OF_QUOTA = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 _LIMIT = r"(?:quota|credits?|(?:usage|plan|credit|budget|billing|spending|monthly|annual) limit)"
 _QUOTA_WORDS = re.compile(
     rf"\b{_LIMIT} (?:(?:has|have) been |is |are |was )?(?:exceeded|exhausted|reached|used up|depleted)\b"
@@ -73,13 +61,16 @@ def speaks_of_quota(detail: str, code: str | None) -> bool:
     return bool(_QUOTA_WORDS.search(said)) and not _RATE_WORDS.search(said)
 
 
-def advice_for(status: int, detail: str) -> Advice:
-    """What a refusal means and what to do about it.
+def advise(refusal: Refusal) -> Advice:
+    """What a refusal means and what to do about it."""
+    status, detail = refusal.status, refusal.detail
+    may_be_quota = status in _MAY_SPEAK_OF_QUOTA and refusal.wait is None
+    if status == HTTPStatus.PAYMENT_REQUIRED or (may_be_quota and speaks_of_quota(detail, refusal.code)):
+        return QUOTA_ADVICE
+    return _advice_for(status, detail)
 
-    Args:
-        status: The HTTP status, or the ``statusCode`` inside a 2xx.
-        detail: The platform's words.
-    """
+
+def _advice_for(status: int, detail: str) -> Advice:
     if status == HTTPStatus.UNAUTHORIZED:
         return _advice_on_key(detail.lower())
     if status == HTTPStatus.NOT_FOUND and detail.startswith("Cannot "):

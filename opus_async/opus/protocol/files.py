@@ -15,9 +15,9 @@ from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, UploadedFile
-from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.input_labels import quoted
-from opus_async.opus.protocol.json_values import sendable
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.requests import sendable
 
 EXTENSIONS = frozenset(
     (".pdf", ".docx", ".csv", ".xls", ".xlsx", ".txt", ".json", ".html", ".xml", ".jpeg", ".jpg", ".png")

@@ -1,23 +1,20 @@
 """Checks that a response is about the job or workflow that was asked about, by the ids that it names.
 
-A cache, a proxy or a connection that is out of step gives the response to another request, JSON like any
-other. Where a response says what it is about, that is compared, where every reader begins. Only ids of the
-thing itself count: an ``execution_id`` is a human task's, a ``jobId`` can be a queue's, and
-among the outputs of a job any name may stand for anything.
+Where a response says what it is about, every reader begins with comparing that
+(:mod:`opus_async.wire.identity`). Only ids of the thing itself count: an ``execution_id`` is a human task's,
+a ``jobId`` can be a queue's, and among the outputs of a job any name may stand for anything.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from opus_async.errors import MixedUpAnswer
-from opus_async.gaps import gapped, literal
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import folded
-from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.identity import UUID, compare, id_of
+from opus_async.wire.messages import ApiResponse
 
 _OF_JOB = "jobexecutionid"
 _OF_CASE = "caseid"
@@ -45,13 +42,7 @@ _PATH_OF_JOB = re.compile(
     r"/(?:job|case)/([^/?#]+)/(?:status|results|audit|execute|archive|duplicate|delete)/?(?:[?#].*)?"
 )
 """The ``path`` of an error's envelope: what the platform was asked for."""
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{16}")
-
-_ADVICE = (
-    "A cache or a proxy in between mixes answers up: tell whoever runs it that answers to this API must not "
-    "be stored"
-)
 
 
 def check(answer: ApiResponse, body: Any) -> None:
@@ -65,9 +56,11 @@ def check(answer: ApiResponse, body: Any) -> None:
         MixedUpAnswer: It names another job, or another workflow.
     """
     if answer.job_id is not None:
-        _compare(answer, answer.job_id, _jobs_named(answer, body))
+        for named in _jobs_named(answer, body):  # each place names it, by one id per generation
+            compare(answer, answer.job_id, named)
     elif answer.workflow_id is not None:
-        _compare(answer, answer.workflow_id, _workflows_named(body, answer.workflow_id))
+        for named in _workflows_named(body, answer.workflow_id):
+            compare(answer, answer.workflow_id, named)
 
 
 def check_id(answer: ApiResponse, named: str) -> None:
@@ -77,41 +70,12 @@ def check_id(answer: ApiResponse, named: str) -> None:
         MixedUpAnswer: It is another one.
     """
     if answer.job_id is not None:
-        _compare(answer, answer.job_id, [[named]])
-
-
-def is_same(named: str, asked: str) -> bool:
-    """Whether two ids are the same, also percent-encoded, and UUIDs in upper or lower case."""
-    named, asked = named.strip(), asked.strip()
-    if named == asked:
-        return True
-    if "%" in named or "%" in asked:
-        named, asked = unquote(named), unquote(asked)
-    return named == asked or (named.lower() == asked.lower() and _UUID.fullmatch(asked) is not None)
-
-
-def _compare(answer: ApiResponse, asked: str, places: Iterable[list[str]]) -> None:
-    """Check that each place names what was asked about among its ids: a job has one id per generation."""
-    for named in places:
-        if named and not any(is_same(each, asked) for each in named):
-            shown = excerpt(named[0], 80, answer.mask)
-            raise MixedUpAnswer(
-                gapped(
-                    f"{literal(answer.method)} {{}} was asked about {{}}, and the answer is about {{}}. "
-                    f"{literal(_ADVICE)}.",
-                    answer.url.partition("?")[0] or "of the API",
-                    excerpt(asked, 80),
-                    shown,
-                ),
-                asked=asked,
-                named=shown,
-                body=excerpt_of_bytes(answer.body, mask=answer.mask),
-            )
+        compare(answer, answer.job_id, [named])
 
 
 def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
     """The ids by which a response names jobs, place by place. Every poll comes through here."""
-    places = [[found] for name in _HEADERS if (found := _id(answer.headers.get(name)))]
+    places = [[found] for name in _HEADERS if (found := id_of(answer.headers.get(name)))]
     if isinstance(body, dict):
         _add_jobs(places, body)
         if "statusCode" in body and isinstance(path := body.get("path"), str):
@@ -123,11 +87,11 @@ def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
 def _add_jobs(places: list[list[str]], layer: Mapping[str, Any], *, is_job: bool = False) -> None:
     """Add the ids of one layer of an answer, and of what it wraps."""
     enveloped = is_job or len(layer) == 1 or not _ENVELOPE.isdisjoint(layer)
-    ids = [found for key in _OF_ITSELF if (found := _id(layer.get(key)))] if is_job else []
+    ids = [found for key in _OF_ITSELF if (found := id_of(layer.get(key)))] if is_job else []
     for key, value in layer.items():
         name = folded(key)
         if name == _OF_JOB or (name == _OF_CASE and enveloped):
-            ids += filter(None, [_id(value)])
+            ids += filter(None, [id_of(value)])
         elif not isinstance(value, dict):
             continue
         elif key in _RESULTS:
@@ -152,8 +116,8 @@ def _workflows_named(body: Any, asked: str, depth: int = 2) -> Iterator[list[str
         return
     ids = _ids(body, _OF_WORKFLOW)
     if "nodes" in body or "workflowInputNodeId" in body:
-        ids += [found for key in _OF_ITSELF if (found := _id(body.get(key)))]
-    form = next((form for form in (_UUID, _SHORT_ID) if form.fullmatch(asked.strip())), None)
+        ids += [found for key in _OF_ITSELF if (found := id_of(body.get(key)))]
+    form = next((form for form in (UUID, _SHORT_ID) if form.fullmatch(asked.strip())), None)
     yield [each for each in ids if form is not None and form.fullmatch(each)]
     if depth:
         for name in _AROUND_WORKFLOW:
@@ -163,12 +127,5 @@ def _workflows_named(body: Any, asked: str, depth: int = 2) -> Iterator[list[str
 def _ids(layer: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """The ids under these names, however they are spelt."""
     return [
-        found for key, value in layer.items() if folded(key) in names and (found := _id(value)) is not None
+        found for key, value in layer.items() if folded(key) in names and (found := id_of(value)) is not None
     ]
-
-
-def _id(value: Any) -> str | None:
-    """An id, from a text or a whole number: an object under that name is an output."""
-    if isinstance(value, str):
-        return value.strip() or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

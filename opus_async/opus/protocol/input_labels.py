@@ -8,8 +8,8 @@ from typing import Any
 from opus_async.input_names import InputNames
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField
-from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.text import quoted as in_quotes
+from opus_async.wire.excerpts import excerpt
 
 
 def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> InputProblem:

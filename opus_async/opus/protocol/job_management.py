@@ -15,19 +15,15 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail, JobStatus
 from opus_async.opus.protocol import identity_check, requests
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.protocol.outcomes import status_of
-from opus_async.opus.protocol.responses import (
-    body_of_accepted,
-    first_of,
-    identifier,
-    protocol_error,
-    read_id,
-    text,
-)
-from opus_async.opus.protocol.timestamps import number, to_epoch
+from opus_async.opus.protocol.responses import body_of_accepted, read_id
 from opus_async.redaction import Mask
+from opus_async.wire.identity import is_same
+from opus_async.wire.messages import ApiRequest, ApiResponse
+from opus_async.wire.requests import query
+from opus_async.wire.responses import first_of, identifier, protocol_error, text
+from opus_async.wire.timestamps import number, to_epoch
 
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
 
@@ -68,7 +64,7 @@ class JobPage:
 
 def search(fields: SearchFields, *, offset: int, limit: int) -> ApiRequest:
     """Ask for the jobs that match, from ``offset`` on."""
-    asked = requests.query(
+    asked = query(
         workflowId=requests.workflow_named(fields.workflow_id),
         status=fields.status,
         query=fields.query,
@@ -156,7 +152,7 @@ def read_duplicate(answer: ApiResponse, *, of: str | None = None) -> str:
         ProtocolError: There is no id of a copy in it.
     """
     copy = read_id(answer, *_IDS)
-    if of is not None and identity_check.is_same(copy, of):
+    if of is not None and is_same(copy, of):
         error = protocol_error(answer, "that names the job itself, and not its copy")
         error.retryable = False
         raise error

@@ -16,7 +16,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from opus_async.input_problems import Unfit
-from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.requests import place, sendable
 
 LARGEST_SAFE_INT = 2**53
 """Beyond it, numbers in JavaScript and in every double skip integers: an id would arrive as another one."""
@@ -69,20 +70,6 @@ def entries_of(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
-def sendable(value: str, path: str = "") -> str:
-    """Return the text if it can be written as UTF-8.
-
-    Raises:
-        Unfit: It holds half a character (a lone surrogate), as undecodable file names do.
-    """
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Unfit("holds text that is not valid Unicode{}", _place(path)) from None
-    return value if type(value) is str else str.__str__(value)
-
-
 def safe_int(value: int, path: str = "") -> int:
     """Return the integer if no digit of it is lost on the way.
 
@@ -93,7 +80,7 @@ def safe_int(value: int, path: str = "") -> int:
         raise Unfit(
             "holds an integer beyond 2^53{}, whose last digits would be lost on the way: send it as text, "
             "through an input of type str",
-            _place(path),
+            place(path),
         )
     return value
 
@@ -132,7 +119,7 @@ def _scalar(value: Any, path: str, *, exact_ints: bool) -> Any:
         return str(value)
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
         return sendable(name, path)
-    raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{_place(path)}")
+    raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{place(path)}")
 
 
 def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | int:
@@ -140,7 +127,7 @@ def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | in
         return int(value) if exact_ints else safe_int(int(value), path)
     number = to_float(value)
     if not math.isfinite(number):
-        raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{_place(path)}")
+        raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{place(path)}")
     return number
 
 
@@ -158,9 +145,5 @@ def _key(key: Any, path: str) -> str:
     if isinstance(key, Enum):
         key = key.value
     if not isinstance(key, str):
-        raise Unfit("holds a key that is no text{}: {}", _place(path), preview(key))
+        raise Unfit("holds a key that is no text{}: {}", place(path), preview(key))
     return sendable(key, path)
-
-
-def _place(path: str) -> str:
-    return f" at {excerpt(path, 80)}" if path else ""

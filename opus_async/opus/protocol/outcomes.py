@@ -11,17 +11,11 @@ from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import identity_check
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
-from opus_async.opus.protocol.json_bodies import json_or_none
-from opus_async.opus.protocol.responses import (
-    body_of_accepted,
-    body_of_success,
-    first_of,
-    protocol_error,
-    refused,
-    text,
-)
+from opus_async.opus.protocol.responses import body_of_accepted, body_of_success, refused
+from opus_async.wire.json_bodies import json_or_none
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.responses import first_of, protocol_error, text
 
 _WORDS: Mapping[str, JobStatus] = {
     "pending": JobStatus.PENDING,

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.wire.excerpts import excerpt
 
 GivenT = TypeVar("GivenT")
 

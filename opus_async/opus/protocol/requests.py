@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
-from opus_async.opus.protocol.json_values import sendable, to_jsonable
+from opus_async.opus.protocol.api_messages import InitiateFields
+from opus_async.opus.protocol.json_values import to_jsonable
 from opus_async.opus.protocol.pasted_ids import IdKind, id_in
-from opus_async.text import utf8
+from opus_async.wire.messages import ApiRequest
+from opus_async.wire.requests import encoded_segment, given, query, sendable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one
@@ -33,26 +34,15 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def segment(identifier: str | int, what: str) -> str:
     """Encode an id as one segment of a path: whatever is in it, it cannot lead to another path.
 
-    Two dots are encoded too, though RFC 3986 lets them stand, because they would climb. The client must send
-    the path as it is, without decoding and encoding it again.
-
     Raises:
         InvalidInputs: It is empty, or cannot be written as UTF-8.
     """
-    encoded = quote(named(identifier, what), safe="")
-    climbs = ".." in encoded or encoded == "."
-    return encoded.replace(".", "%2E") if climbs else encoded
+    return encoded_segment(named(identifier, what))
 
 
 def is_uuid(identifier: str) -> bool:
     """Whether an id is written as a UUID, with its four dashes."""
     return _UUID.fullmatch(identifier) is not None
-
-
-def query(**values: str | int | None) -> str:
-    """Make a query string with its ``?`` of the values that are not None; empty without any."""
-    asked = given(**values)
-    return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
 
 def workflow_details(
@@ -62,15 +52,6 @@ def workflow_details(
     asked = query(version=version, workflowVersionId=version_id)
     named_one = named(workflow_id, "workflow id")
     return ApiRequest(operation="workflow", method="GET", path=path + asked, workflow_id=named_one)
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Select the values that are not None, with texts that are valid UTF-8.
-
-    Half a character (a lone surrogate, as in a file name that is no UTF-8) becomes a question mark: it
-    names things for people, and must not stop a job.
-    """
-    return {name: _utf8(value) for name, value in values.items() if value is not None}
 
 
 def callback(url: str, *, plain_http: bool = False) -> str:
@@ -180,7 +161,3 @@ def workflow_named(identifier: str | None) -> str | None:
 
 def _or_default(text: str | None, default: str) -> str:
     return text if text and text.strip() else default
-
-
-def _utf8(value: Any) -> Any:
-    return utf8(value) if isinstance(value, str) else value

@@ -12,16 +12,15 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from opus_async.errors import APIError, ProtocolError
-from opus_async.gaps import gapped, literal
+from opus_async.errors import APIError
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
-from opus_async.opus.protocol.excerpts import excerpt_of_bytes
-from opus_async.opus.protocol.json_bodies import json_of, json_or_none, request_of
+from opus_async.wire.json_bodies import json_of, json_or_none
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.responses import SUCCESS, first_of, identifier, protocol_error
 
-_SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
 _ABOUT_THE_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATUS = re.compile(r"[0-9]{3}")
@@ -50,7 +49,7 @@ def body_of_success(answer: ApiResponse) -> Any:
         ProtocolError: It is no JSON.
         MixedUpAnswer: It is about something else than was asked for, whatever it says of that.
     """
-    if answer.status not in _SUCCESS:
+    if answer.status not in SUCCESS:
         identity_check.check(answer, json_or_none(answer))
         raise error_from(answer)
     body = json_of(answer)
@@ -58,30 +57,6 @@ def body_of_success(answer: ApiResponse) -> Any:
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body
-
-
-def first_of(mapping: Mapping[str, Any], *names: str) -> Any:
-    """Get the first of these values that is neither absent nor null; None without one."""
-    for name in names:
-        value = mapping.get(name)
-        if value is not None:
-            return value
-    return None
-
-
-def text(value: Any) -> str | None:
-    """Return a text that is not blank, trimmed; None for everything else."""
-    if isinstance(value, str):
-        return value.strip() or None
-    return None
-
-
-def identifier(value: Any) -> str | None:
-    """Return an id as text, with every digit kept, from a text or a whole number; None for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    found = text(value)
-    return found if found is not None and found.isprintable() else None
 
 
 def read_id(answer: ApiResponse, *names: str) -> str:
@@ -148,18 +123,6 @@ def _doubt_about(url: str, answer: ApiResponse) -> str | None:
     except ValueError:
         told = False
     return None if told else "whose host cannot be told"
-
-
-def protocol_error(answer: ApiResponse, why: str) -> ProtocolError:
-    """Make the error for JSON that lacks what was asked for; ``why`` completes "answered with JSON ..."."""
-    return ProtocolError(
-        gapped(
-            f"{{}} answered HTTP {answer.status} with JSON {literal(why)}. "
-            "The API may have changed: look for a newer opus-async, and report the body of this error.",
-            request_of(answer),
-        ),
-        body=excerpt_of_bytes(answer.body, mask=answer.mask),
-    )
 
 
 def refused(answer: ApiResponse) -> APIError:

@@ -16,10 +16,11 @@ from opus_async.errors import APIError
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, Workflow
 from opus_async.opus.errors import RetiredPath
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.input_labels import input_problem, quoted
 from opus_async.opus.protocol.input_types import known_type
-from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, protocol_error, text
+from opus_async.opus.protocol.responses import body_of_accepted
+from opus_async.wire.messages import ApiResponse
+from opus_async.wire.responses import first_of, identifier, protocol_error, text
 
 _WRAPPERS = ("workflow", "data")
 _FILE_TYPE_TAGS = ("allowed_file_types", "allowedFileTypes")

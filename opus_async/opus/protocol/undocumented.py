@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.opus.protocol import requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
-from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol import responses
 from opus_async.opus.protocol.files import is_presigned
-from opus_async.opus.protocol.json_values import sendable
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.messages import ApiRequest, ApiResponse
+from opus_async.wire.requests import given, sendable
+from opus_async.wire.responses import first_of, protocol_error, text
 
 URL_LIFE = 3600
 """Seconds for which a presigned URL is asked for. It is used at once; a slow line may take long over it."""
@@ -51,7 +52,7 @@ def download(file_url: str, *, workspace_id: str | None) -> ApiRequest:
         InvalidInputs: It is no ``fileUrl``.
     """
     where = {"customExpiry": URL_LIFE} if workspace_id is None else {"workspaceId": workspace_id}
-    body = {"fileUrl": checked_file_url(file_url), **requests.given(**where)}
+    body = {"fileUrl": checked_file_url(file_url), **given(**where)}
     return ApiRequest(operation="download", method="POST", path="/job/file/download", body=body)
 
 
@@ -68,11 +69,11 @@ def read_download(answer: ApiResponse) -> PresignedDownload:
         if get_url:
             return PresignedDownload(
                 get_url,
-                file_url=responses.http_url(responses.first_of(place, "fileUrl", "file_url")),
-                content_type=responses.text(responses.first_of(place, "contentType", "content_type")),
-                size=_size(responses.first_of(place, "contentLength", "content_length")),
+                file_url=responses.http_url(first_of(place, "fileUrl", "file_url")),
+                content_type=text(first_of(place, "contentType", "content_type")),
+                size=_size(first_of(place, "contentLength", "content_length")),
             )
-    raise responses.protocol_error(answer, "without a usable presignedUrl")
+    raise protocol_error(answer, "without a usable presignedUrl")
 
 
 def checked_file_url(value: Any) -> str:

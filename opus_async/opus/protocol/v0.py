@@ -13,8 +13,10 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
+from opus_async.wire.messages import ApiRequest, ApiResponse
+from opus_async.wire.requests import given
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -73,7 +75,7 @@ class V0(ApiVersion):
             raise InvalidInputs(
                 [bad_argument("access_scope 'workspace' needs workflow_id or workspace_id beside it")]
             )
-        body = requests.given(
+        body = given(
             fileExtension=files.checked_extension(fields.extension),
             accessScope=None if scope == "unlisted" else scope,
             originalName=fields.original_name,
@@ -101,7 +103,7 @@ class V0(ApiVersion):
             "jobExecutionId": named,
             "jobPayloadSchemaInstance": payload,
             "callbackUrl": url,
-            **requests.given(workspaces=workspaces),
+            **given(workspaces=workspaces),
         }
         return ApiRequest(
             operation="execute",

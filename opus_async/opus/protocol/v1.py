@@ -12,8 +12,10 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
+from opus_async.wire.messages import ApiRequest, ApiResponse
+from opus_async.wire.requests import given
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
@@ -80,7 +82,7 @@ class V1(ApiVersion):
         if problems:
             raise InvalidInputs(problems)
         extension = files.checked_extension(fields.extension)
-        body = requests.given(
+        body = given(
             fileExtension=extension,
             originalName=fields.original_name or f"file{extension}",
             accessScope=scope,
@@ -112,7 +114,7 @@ class V1(ApiVersion):
             operation="execute",
             method="POST",
             path=f"{_case(job_id)}/execute",
-            body={"payload": payload, **requests.given(callbackUrl=url)},
+            body={"payload": payload, **given(callbackUrl=url)},
             repeatable=False,
             secret=url,
             job_id=requests.named(job_id, "case id"),

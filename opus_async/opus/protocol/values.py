@@ -27,10 +27,10 @@ from opus_async.opus.protocol.json_values import (
     iso_date,
     preview,
     safe_int,
-    sendable,
     to_float,
     to_jsonable,
 )
+from opus_async.wire.requests import sendable
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}(\.0*)?")
 _DIGITS = re.compile(r"[+-]?[0-9]{1,4000}")

@@ -1,0 +1,1 @@
+"""What the clients of all platforms share: requests that are sent, settings, streams of jobs, closing."""

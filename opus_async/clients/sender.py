@@ -1,0 +1,259 @@
+"""Sends requests to a platform's API: authenticated, with retries, events, and no secret in what comes back.
+
+What the requests mean, and in which order they belong, is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+from opus_async.config import RetryPolicy
+from opus_async.error_codes import NextAction
+from opus_async.errors import AuthenticationError, MixedUpAnswer, OpusError
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
+from opus_async.redaction import Mask
+from opus_async.transport.attempt import Attempt
+from opus_async.transport.auth import Auth
+from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.http import Http, Request, Response
+from opus_async.transport.limits import Priority
+from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import without_query
+from opus_async.wire.messages import ApiRequest, ApiResponse
+
+ValueT = TypeVar("ValueT")
+
+AUTH_FAILURES_BELIEVED = 3
+"""Consecutive 401 that are believed of a key that has worked: a single one can be a gateway's."""
+AUTH_FAILURE_WAIT = 0.2
+"""Seconds before the second try, twice that before the third."""
+REACH = 25.0
+"""Seconds after which a host that never answered is given up: a wrong URL is no outage to be waited for. A
+command that begins and ends around it is done within 30."""
+ONE_TRY = RetryPolicy(attempts=1)
+"""For polls and checks that are repeated by their own schedule: the next one is the retry."""
+_DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class SecretMasks(Protocol):
+    """Takes the secrets of a client out of what the platform sends back, and out of errors."""
+
+    def mask_for(self, call: ApiRequest) -> Mask:
+        """The function that takes the secrets of the client, and of a request, out of a text."""
+
+    def mask_error(self, error: OpusError, secret: str | None = None) -> None:
+        """Mask every text of an error that others wrote.
+
+        Args:
+            error: The error; it is changed.
+            secret: Of the request that failed, where it carried one of its own.
+        """
+
+
+class Sender:
+    """Sends the requests of one client.
+
+    Args:
+        http: Makes each attempt.
+        retrier: Repeats them, and holds the limits of all API requests.
+        base_url: The host, without trailing slash.
+        auth: Authenticates every request here, and nothing else.
+        key_problem: What looks wrong with the key; told when it is refused.
+        secrets: Masks secrets in responses and errors.
+        notify: Where events go.
+
+    Attributes:
+        base_url: As given.
+        key_worked: Whether any response but a 401 or 403 was ever read.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        retrier: Retrier,
+        *,
+        base_url: str,
+        auth: Auth,
+        key_problem: str | None,
+        secrets: SecretMasks,
+        notify: Dispatcher,
+    ) -> None:
+        self.base_url = base_url
+        self.key_worked = False
+        self._http = http
+        self._retrier = retrier
+        self._auth = auth
+        self._key_problem = key_problem
+        self._secrets = secrets
+        self._notify = notify
+        self._reached = False
+        """Whether anything was ever answered at the base URL."""
+
+    async def send(
+        self,
+        call: ApiRequest,
+        read: Callable[[ApiResponse], ValueT],
+        *,
+        priority: Priority = Priority.WORK,
+        policy: RetryPolicy | None = None,
+        on_attempt: Callable[[], Awaitable[None]] | None = None,
+        on_failure: Callable[[OpusError], None] | None = None,
+        waited: float = 0.0,
+    ) -> ValueT:
+        """Send a request until a response can be read, as the policy allows.
+
+        Args:
+            call: The request.
+            read: Makes a value of its response, or raises the error that it amounts to.
+            priority: Its place in the queue of the limiter.
+            policy: Other than the client's.
+            on_attempt: Awaited when an attempt has its turn, right before it is sent.
+            on_failure: Called with the error of each attempt that fails.
+            waited: Seconds that it has waited already, for events; see :meth:`Retrier.call`.
+
+        Raises:
+            OpusError: The error of the last attempt, without secrets.
+        """
+        body = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode()
+        headers = self._auth.headers or await self._auth.renew(None) or {}
+        request = Request(
+            operation=call.operation,
+            method=call.method,
+            url=self.base_url + call.path,
+            headers=_with_type(headers, body),
+            body=body,
+            follow=call.repeatable,
+        )
+        request_key = without_query(request.url) if body is None else None  # one id that is always a 502, say
+
+        async def attempt(this: Attempt) -> ValueT:
+            nonlocal headers, request
+            newest = self._auth.headers
+            if newest is not None and newest is not headers:  # it was renewed while this waited for its turn
+                headers, request = newest, replace(request, headers=_with_type(newest, body))
+            if on_attempt:
+                await on_attempt()
+            try:
+                return await self._attempt(call, request, read, this)
+            except OpusError as error:
+                if on_failure:
+                    on_failure(error)
+                raise
+
+        with self._named(call):
+            for failures in itertools.count(1):
+                try:
+                    return await self._retrier.call(
+                        call.operation,
+                        attempt,
+                        priority=priority,
+                        repeatable=call.repeatable,
+                        policy=policy,
+                        request_key=request_key,
+                        unreachable_after=None if self._reached else REACH,
+                        waited=waited,
+                    )
+                except AuthenticationError as error:
+                    headers = await self._after_auth_failure(error, call, failures, headers, policy)
+                    request = replace(request, headers=_with_type(headers, body))
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def authenticate(self) -> None:
+        """Have what requests are authenticated with, so that none waits for it once it is ordered.
+
+        Raises:
+            OpusError: It cannot be had.
+        """
+        if self._auth.headers is None:
+            await self._auth.renew(None)
+
+    async def _attempt(
+        self, call: ApiRequest, request: Request, read: Callable[[ApiResponse], ValueT], this: Attempt
+    ) -> ValueT:
+        """Send it once, and read its response."""
+        shown = without_query(request.url)
+        try:
+            response = await self._http.send(request)
+            self._reached = True
+            self._tell(call, shown, response, this)
+            answer = ApiResponse(
+                status=response.status,
+                body=response.body,
+                headers=response.headers,
+                method=call.method,
+                url=shown,
+                attempt=this.number,
+                job_id=call.job_id,
+                workflow_id=call.workflow_id,
+                subject_id=call.subject_id,
+                mask=self._secrets.mask_for(call),
+            )
+            value = read(answer)
+        except OpusError as error:
+            if isinstance(error, MixedUpAnswer):
+                self._http.distrust(request.url)
+            self._secrets.mask_error(error, call.secret)
+            raise
+        self.key_worked = self.key_worked or answer.status not in _DENIED
+        return value
+
+    async def _after_auth_failure(
+        self,
+        error: AuthenticationError,
+        call: ApiRequest,
+        failures: int,
+        headers: Mapping[str, str],
+        policy: RetryPolicy | None,
+    ) -> Mapping[str, str]:
+        """The headers to try a request with once more after a 401: newer ones, if the first can be renewed.
+
+        Raises:
+            AuthenticationError: It is believed: an order is never repeated here, and of a key that has worked
+                a single one can be a gateway's.
+        """
+        newer = await self._auth.renew(headers) if call.repeatable and failures == 1 else None
+        if newer is not None:
+            return newer
+        may_be_a_gateways = self.key_worked and call.repeatable
+        if not may_be_a_gateways or failures >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
+            self._tell_key_problem(error)
+            raise error
+        await asyncio.sleep(AUTH_FAILURE_WAIT * failures)
+        return headers
+
+    def _tell_key_problem(self, error: AuthenticationError) -> None:
+        """Add what looks wrong with the key to the message, unless the path or the host is what is wrong."""
+        about_the_key = error.next_step is None or error.next_step.action is not NextAction.CHOOSE_GENERATION
+        if self._key_problem and about_the_key:
+            error.message = f"{error.message} Hint: {self._key_problem}."
+
+    @contextmanager
+    def _named(self, call: ApiRequest) -> Iterator[None]:
+        """Name the job of a request that is sent by hand, outside of any run, in its events."""
+        if not self._notify.active or call.job_id is None or current_job.get() is not NO_CURRENT_JOB:
+            yield
+            return
+        current_job.set(CurrentJob(job_id=call.job_id))
+        try:
+            yield
+        finally:
+            current_job.set(NO_CURRENT_JOB)
+
+    def _tell(self, call: ApiRequest, url: str, response: Response, attempt: Attempt) -> None:
+        if self._notify.active:
+            self._notify(
+                attempt.answered(
+                    call.operation, call.method, url, status=response.status, seconds=response.seconds
+                )
+            )
+
+
+def _with_type(headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
+    return headers if body is None else {**headers, "Content-Type": "application/json"}

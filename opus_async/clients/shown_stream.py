@@ -1,0 +1,49 @@
+"""Shows the progress of one stream of a client that may run several."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import astuple
+from types import TracebackType
+from typing import Self
+
+from opus_async.events import Event, JobStageChanged
+from opus_async.metrics.progress import Progress
+from opus_async.platform import Stages
+from opus_async.progress.shown import Shown
+from opus_async.transport.dispatch import Dispatcher, Relay
+
+
+class ShownStream:
+    """Draws a stream for as long as an ``async with`` block lasts.
+
+    Args:
+        client: The events of the client: bytes, retries and outages are those of all of it.
+        stages: The names of the stages of its jobs.
+        title: What it is about.
+        total: Rows in all; None when that is not known.
+
+    Attributes:
+        notify: Where the stream's own jobs tell of their events.
+    """
+
+    def __init__(self, client: Dispatcher, stages: Stages, title: str, total: int | None) -> None:
+        self._client = client
+        self._progress = Progress(astuple(stages), total)
+        self._title = title
+        self._open = AsyncExitStack()
+        self.notify = Relay(client, [self._progress])
+
+    async def __aenter__(self) -> Self:
+        self._open.enter_context(self._client.listening(self._count_traffic))
+        await self._open.enter_async_context(Shown(self._progress, self._title))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    def _count_traffic(self, event: Event) -> None:
+        if not isinstance(event, JobStageChanged):  # those of the stream come by themselves
+            self._progress(event)

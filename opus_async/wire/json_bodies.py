@@ -1,0 +1,85 @@
+"""JSON in the body of a response: parsed without loss, and an error that says what came where it is none."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from opus_async.errors import ProtocolError
+from opus_async.gaps import Gapped, gapped
+from opus_async.wire.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.messages import ApiResponse, header
+
+_HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
+"""Numbers that may be beyond a double: a long exponent, or so many digits that a short one is enough."""
+_BOM = b"\xef\xbb\xbf"
+
+
+def json_of(answer: ApiResponse) -> Any:
+    """Parse the body of a response, with every digit of an integer kept.
+
+    Raises:
+        ProtocolError: It is no JSON: empty, cut off, an HTML page, no UTF-8, nested too deeply, or with
+            numbers that no double holds.
+    """
+    try:
+        value = parse(answer.body)
+    except ValueError as error:
+        raise ProtocolError(
+            gapped(
+                f"{{}} answered HTTP {answer.status} with {{}}. Check that the base URL is the API's and "
+                "that no proxy or log-in page stands in between.",
+                request_of(answer),
+                _what_it_is(answer, error),
+            ),
+            body=excerpt_of_bytes(answer.body, mask=answer.mask),
+        ) from None
+    return value
+
+
+def json_or_none(answer: ApiResponse) -> Any:
+    """Parse the body of a response; None where it is no JSON."""
+    try:
+        return parse(answer.body)
+    except ValueError:
+        return None
+
+
+def parse(body: bytes) -> Any:
+    """Parse JSON; a byte order mark before it is skipped.
+
+    Raises:
+        ValueError: They are no JSON, or hold a number beyond a double.
+    """
+    value = from_json(body.removeprefix(_BOM), allow_inf_nan=False)
+    if _HUGE_NUMBER.search(body) and _holds_infinity(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def request_of(answer: ApiResponse) -> str:
+    """Name the request behind a response, for the beginning of a message."""
+    return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
+
+
+def _holds_infinity(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isinf(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return any(map(_holds_infinity, value))
+
+
+def _what_it_is(answer: ApiResponse, error: ValueError) -> Gapped:
+    if not answer.body.strip():
+        return gapped("an empty body where JSON was expected")
+    if "html" in (header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":
+        page = excerpt_of_bytes(answer.body, 80, answer.mask)
+        return gapped("an HTML page where JSON was expected ({})", page)
+    said = excerpt_of_bytes(answer.body, 80, answer.mask)
+    return gapped("a body that is not JSON: {} ({})", excerpt(str(error), 80), said)
