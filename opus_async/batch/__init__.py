@@ -1,6 +1,7 @@
 """Many jobs, durable: no row lost, no row billed twice. Knows ``platform.py``, and no platform.
 
-What each module is for, and where to begin reading, is in ``README.md``. The names below are loaded when first used.
+What each module is for, and where to begin reading, is in ``README.md``. The names below are loaded when
+first used.
 """
 
 from __future__ import annotations
