@@ -190,7 +190,7 @@ class DelimitedManifest:
                 wrong = (Unreadable(problem=self._too_many(len(row)), group="more cells than columns"),)
             elif len(row) < needed and not self._pads:
                 wrong = (Unreadable(problem=self._too_few(len(row)), group="fewer cells than columns"),)
-            elif not looks_blank(cells.get(_NAMELESS, "")):
+            elif _NAMELESS in cells and not looks_blank(cells[_NAMELESS]):
                 stray = cells.pop(_NAMELESS)
                 wrong = (
                     Unreadable(

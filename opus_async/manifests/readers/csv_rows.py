@@ -120,7 +120,9 @@ class _TableLines(RowLines):
         line = super().__next__()
         if ZERO in line:
             self.met_zero = True
-        return self._plain(line)
+        if line[0] == "\ufeff" and self.begins_row:
+            line = line[1:]
+        return line[:-1] if line[-1:] == _END_OF_DOS_FILE else line
 
     def next_row(self) -> None:
         super().next_row()
@@ -132,9 +134,6 @@ class _TableLines(RowLines):
 
     def first_of_row(self) -> str:
         return super().first_of_row().removeprefix("\ufeff")
-
-    def _plain(self, line: str) -> str:
-        return (line.removeprefix("\ufeff") if self.begins_row else line).removesuffix(_END_OF_DOS_FILE)
 
 
 class _Scan:
