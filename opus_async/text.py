@@ -155,7 +155,15 @@ def coarse(seconds: float) -> str:
     """A time that is not known exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
     if _TEN * _MINUTE <= seconds < _HOUR:
         return f"{round(seconds / _MINUTE)} min"
-    return elapsed(max(seconds, 1) if seconds < _MINUTE else round(seconds / _TEN) * _TEN)
+    return duration(max(round(seconds), 1) if seconds < _MINUTE else round(seconds / _TEN) * _TEN)
+
+
+def pace(rate: float, what: str) -> str:
+    """A rate a second, or a minute or hour where that is less than one: ``6.4 jobs/s``, ``12 jobs/min``."""
+    unit, seconds = next((each for each in (("s", 1), ("min", _MINUTE)) if rate * each[1] >= 1), ("h", _HOUR))
+    number = rate * seconds
+    shown = f"{number:.1f}" if unit == "s" and number < _TEN * _TEN else count(number)
+    return f"{shown} {what}/{unit}"
 
 
 def between(least: float, most: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import OperativusConfig, SimulatorConfig, SimulatorProcess
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
@@ -18,6 +18,15 @@ SAYS = {
     "web_service.py": ["200 {", "422 {", "left before the answer"],
     "limits_and_listeners.py": ["jobs     {<COMPLETED>: 40}"],
     "batch.py": ["finished: 30 of 30 rows completed", "R-29 ", "report.html"],
+    "operativus_run_many.py": [
+        "NVDA: [writer_agent] [finance_agent] How is NVDA doing?",
+        "MU: [writer_agent]",
+    ],
+    "operativus_approval.py": [
+        "done: [writer_agent] approved by rule: [research_agent] 40 pens, 31 EUR",
+        "2 wait for a person",
+        "COMPLETED: [writer_agent] approved: [research_agent] 2 desks, 1,150 EUR",
+    ],
     "callbacks.py": ["callbacks off: 100 completed", "callbacks on : 100 completed", "accepted=100"],
 }
 
@@ -35,13 +44,19 @@ def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def simulator():
-    with SimulatorProcess(SimulatorConfig(run_time=0.1)) as process:
+    operativus = OperativusConfig(queue_jobs=50, queue_tick=0.1)
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, operativus=operativus)) as process:
         yield process
 
 
 @pytest.mark.parametrize("name", SAYS)
 def test_example_runs_on_simulator(simulator, name):
-    env = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+    env = {
+        "OPUS_SERVICE_KEY": simulator.service_key,
+        "OPUS_BASE_URL": simulator.base_url,
+        "OPERATIVUS_BASE_URL": simulator.operativus.base_url,
+        "OPERATIVUS_TOKEN": simulator.operativus.token,
+    }
     done = run(str(EXAMPLES / name), **env)
     assert done.returncode == 0, done.stderr
     for text in SAYS[name]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -214,8 +215,6 @@ SHOWN = {
 def test_repr_html_is_escaped_small_and_has_no_colour_of_its_own(name):
     shown = SHOWN[name]._repr_html_()
     tags = {"table", "caption", "thead", "tbody", "tr", "th", "td"}
-    import re
-
     assert set(re.findall(r"<\s*/?\s*([a-z]+)", shown)) <= tags
     assert "\u202e" not in shown
     assert "0123456789abcdef" not in shown
@@ -231,3 +230,17 @@ def test_repr_html_says_what_a_person_looks_for():
     batch = SHOWN["batch"]._repr_html_()
     assert "Batch of 4 rows" in batch
     assert "report.html" in batch
+
+
+def test_repr_html_of_a_batch_tells_what_is_left_and_what_it_cost():
+    trial = BatchResult(
+        directory=Path("b"),
+        counts=Counts(completed=3, running=1, waiting=2, planned=1200),
+        exit_code=Exit(0),
+        ended_because="limit_reached",
+        summary={"cost": {"billed": 0.36, "billed_at_most": 0.48}},
+    )
+    said = re.sub(r"<[^>]+>", " ", trial._repr_html_())
+    said = " ".join(said.split())
+    assert "in flight 1 waiting for a person 2 not started 1,200 billed 0.36 to 0.48" in said
+    assert "as many rows as the limit allowed were begun" in said

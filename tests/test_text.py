@@ -43,6 +43,37 @@ def test_duration_uses_precision_that_fits_its_size(seconds, told):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.2, "1 s"),
+        (40, "40 s"),
+        (91, "1 min 30 s"),
+        (119, "2 min"),
+        (131, "2 min 10 s"),
+        (755, "13 min"),
+        (10_900, "3 h 02 min"),
+    ],
+)
+def test_coarse_tells_no_more_than_is_known(seconds, told):
+    assert text.coarse(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (271.4, "271 jobs/s"),
+        (6.42, "6.4 jobs/s"),
+        (1, "1.0 jobs/s"),
+        (0.5, "30 jobs/min"),
+        (0.001, "4 jobs/h"),
+        (0.0, "0 jobs/h"),
+    ],
+)
+def test_pace_is_in_a_unit_of_which_there_is_at_least_one(rate, told):
+    assert text.pace(rate, "jobs") == told
+
+
+@pytest.mark.parametrize(
     ("part", "whole", "told"),
     [
         (0, 0, "0 %"),

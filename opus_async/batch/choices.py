@@ -28,9 +28,18 @@ DIED = "died"
 """Why a session ended that could not say so itself."""
 RUNNING = "running"
 """Of a session that has not ended."""
+_ENDED = {
+    LIMIT_REACHED: "as many rows as the limit allowed were begun; a resume goes on with the others",
+    ALL_ORDERED: "every row is ordered; a resume collects what the jobs give",
+}
 
 # The next step that an error of a batch advises, and how a program takes it; the command line names options.
 SKIP_INVALID_ROWS = (NextAction.SKIP_INVALID_ROWS, "skip_invalid=True runs the others")
 ACCEPT_SECOND_BILL = (NextAction.ACCEPT_SECOND_BILL, "accept_second_bill=True accepts it")
 FORCE = (NextAction.FORCE, "force=True goes on with it")
 RESUME_BATCH = (NextAction.RESUME_BATCH, "In Python resume_batch() goes on with it")
+
+
+def ended_text(ended_because: str) -> str:
+    """Why a session ended, as ``summary.json`` has it, in words for people."""
+    return _ENDED.get(ended_because, ended_because)

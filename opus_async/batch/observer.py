@@ -1,4 +1,4 @@
-"""What a caller of a batch hands in: to end it early, to count what happens, to be told of it."""
+"""What a caller of a batch hands in: to end it early, to count what happens, to be told, to answer pauses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED
+from opus_async.jobs.pausing import Answer, PausedJob
 from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.samples import Ending
@@ -25,12 +26,18 @@ class BatchObserver:
         notice: Told in a sentence what a person should know.
         planning: Told what is done before the first row starts (``checked``, ``planned``), and of how many
             rows so far.
+        paused: Told of each row that waits for a person from now on.
+        on_pause: Gives the text with which a paused job goes on, where the platform can resume jobs; None
+            leaves it paused: the row holds no slot then, and its job is asked about when it is looked at
+            next. Without it every paused job is left so.
     """
 
     control: ShutdownControl = field(default_factory=ShutdownControl)
     progress: Progress = field(default_factory=Progress)
     notice: Notify = lambda _: None
     planning: Callable[[str, int], None] = lambda _what, _rows: None
+    paused: Callable[[PausedJob], None] = lambda _job: None
+    on_pause: Answer | None = None
 
 
 def why_ending(control: ShutdownControl) -> str:
@@ -72,11 +79,6 @@ def reason_text(reason: Reason) -> str:
     return _REASONS[reason.kind]
 
 
-def ended_text(ended_because: str) -> str:
-    """Why a session ended, as ``summary.json`` has it, in words for people."""
-    return _ENDED.get(ended_because, ended_because)
-
-
 _REASONS = {
     StopKind.INTERRUPTED: "interrupted",
     StopKind.CANCELLED: "cancelled",
@@ -90,10 +92,6 @@ _REASONS = {
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
     StopKind.LIMIT_REACHED: LIMIT_REACHED,
     StopKind.ALL_ORDERED: ALL_ORDERED,
-}
-_ENDED = {
-    LIMIT_REACHED: "as many rows as the limit allowed were begun; a resume goes on with the others",
-    ALL_ORDERED: "every row is ordered; a resume collects what the jobs give",
 }
 _WAITING = {
     ShutdownMode.RUN: "going on",

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import ended_text
 from opus_async.exits import Exit
 from opus_async.html_card import card
 from opus_async.layout import REPORT, RESULTS
 from opus_async.metrics.counts import Counts
 from opus_async.redaction import mask_signatures
-from opus_async.text import counted
+from opus_async.reporting.costs import money
+from opus_async.text import count, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +53,23 @@ class BatchResult:
                 yield json.loads(line)
 
     def _repr_html_(self) -> str:
-        """The counts, how it ended and where its report lies as a table, for notebooks."""
+        """The counts, what it cost, how it ended and where its report lies as a table, for notebooks."""
         counts = self.counts
-        states = ("completed", "failed", "cancelled", "timed_out", "unknown", "in_flight", "planned")
-        lines: list[tuple[object, object]] = [
-            (name.replace("_", " "), f"{number:,}") for name in states if (number := getattr(counts, name))
-        ]
-        lines.append(("ended because", self.ended_because))
+        states = {
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+            "timed out": counts.timed_out,
+            "unknown": counts.unknown,
+            "in flight": counts.ordering + counts.running,
+            "waiting for a person": counts.waiting,
+            "not started": counts.planned,
+        }
+        lines: list[tuple[object, object]] = [(name, count(rows)) for name, rows in states.items() if rows]
+        if cost := self.summary.get("cost"):
+            sums = dict.fromkeys((cost["billed"], cost["billed_at_most"]))
+            lines.append(("billed", " to ".join(map(money, sums))))
+        lines.append(("ended because", ended_text(self.ended_because)))
         if self.error is not None:
             lines.append(("error", mask_signatures(str(self.error))))
         lines.append(("report", self.directory / REPORT))

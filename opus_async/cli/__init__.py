@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 __all__ = ["main"]
 
@@ -35,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complete(shell: str) -> int:
     """Print the script with which a shell completes."""
-    from opus_async.cli import completion, error_report, parser
+    from opus_async.cli import completion, errors, parser
     from opus_async.cli.errors import Exit, WrongUse
 
     try:
         print(completion.script(parser.build(whole=True), shell))
     except WrongUse as error:
-        return error_report.report(error, debug=False)
+        errors.print_error(str(error))
+        return Exit.WRONG_USE
     return Exit.OK
 
 
@@ -60,9 +62,8 @@ def _honest(code: int) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from opus_async.cli import debug_log, error_report, errors, parser
-    from opus_async.cli.options import ConnectionOptions, from_namespace
-    from opus_async.cli.unfailing import OutputLost
+    from opus_async.cli import debug_log, error_report, errors, parser, platforms
+    from opus_async.cli.options import from_namespace
 
     delegated = parser.delegated(argv)
     if delegated is not None:
@@ -81,11 +82,6 @@ def _run(argv: list[str]) -> int:
     command: parser.Command = found.module
     options = from_namespace(command.OPTIONS, found)
     debug_log.start_logging(debug=options.debug)
-    try:
-        return command.run(options)
-    except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, OutputLost):
-            raise
-        return error_report.report(
-            error, debug=options.debug, api=options.api if isinstance(options, ConnectionOptions) else None
-        )
+    return error_report.explaining(
+        partial(command.run, options), debug=options.debug, target=platforms.target_of(options)
+    )

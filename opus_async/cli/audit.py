@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import connection
-from opus_async.cli.connection import connect, drive
+from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, print_error
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
+from opus_async.cli.platforms import opus as opus_entry
+from opus_async.cli.platforms.opus import connect
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.text import in_milliseconds
 
@@ -55,9 +56,9 @@ OPTIONS = AuditOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("job_id", type=connection.job_id, metavar="JOB", help=connection.JOB_ID)
+    parser.add_argument("job_id", type=opus_entry.job_id, metavar="JOB", help=opus_entry.JOB_ID)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the answer in 'raw'")
-    connection.configure(parser)
+    opus_entry.configure(parser)
 
 
 def run(options: AuditOptions) -> int:

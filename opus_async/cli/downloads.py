@@ -1,16 +1,55 @@
-"""Downloads the files among a job's outputs."""
+"""Downloads the files among a job's outputs, for the commands of Opus: other platforms have texts only."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opus_async.cli.errors import DOWNLOAD
+from opus_async.cli.job_progress import JobProgress
+from opus_async.cli.outcomes import JobEnd
+from opus_async.error_codes import NextAction
 from opus_async.errors import OpusError
+from opus_async.text import counted
 
 if TYPE_CHECKING:
+    from opus_async.cli.options import OneJobOptions
     from opus_async.models import JobDetail, Workflow
     from opus_async.opus.client import OpusClient
+    from opus_async.outcome import JobOutcome
+
+
+async def fetch_files(
+    opus: OpusClient,
+    options: OneJobOptions,
+    story: JobProgress,
+    outcome: JobOutcome,
+    whose: Callable[[], Awaitable[Workflow | JobDetail]],
+) -> JobEnd:
+    """Fetch an outcome's files, where that is wanted.
+
+    Args:
+        opus: Fetches.
+        options: Has ``download``.
+        story: Is told.
+        outcome: Of the job.
+        whose: Asks for something that knows the workspace of the files.
+    """
+    remote = opus.files.urls_of(outcome)
+    if options.download is None or not outcome.ok:
+        return JobEnd(outcome, remote)
+    if not remote:
+        return JobEnd(outcome, remote, files={})
+    count = sum(map(len, remote.values()))
+    story.enter(DOWNLOAD, f"{counted(count, 'file')} into {options.download}")
+    workspace_id = await workspace_of(whose())
+    try:
+        files = await fetch(opus, remote, options.download, workspace_id=workspace_id)
+    except OpusError as error:  # it must not hide what the job gave, and was billed for
+        located = error.advised(NextAction.FETCH_FILES).located(job_id=outcome.job_id, stage=DOWNLOAD)
+        return JobEnd(outcome, remote, error=located)
+    return JobEnd(outcome, remote, files)
 
 
 async def fetch(

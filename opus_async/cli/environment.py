@@ -1,8 +1,8 @@
 """Reads ``.env`` of the current folder, or the file that ``--env-file`` names; for the command line only.
 
-Only the names in ``NAMES`` are taken: a proxy, say, is not. The environment wins, name by name.
+Only the names of the platform at hand are taken: a proxy, say, is not. The environment wins, name by name.
 
-A folder can come from somebody else, with a ``.env`` in it. Such a file may not send a key to another host
+A folder can come from somebody else, with a ``.env`` in it. Such a file may not send a secret to another host
 that it does not hold itself; a file that a person names may. ``${NAME}`` is not replaced: a value could send
 any variable of the environment away.
 """
@@ -14,20 +14,18 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.tables import printable
+from opus_async.cli.target import PlatformEntry
 from opus_async.errors import ConfigurationError
 
 ENV_FILE = Path(".env")
-KEY = "OPUS_SERVICE_KEY"
-DESTINATIONS = ("OPUS_BASE_URL", "OPUS_CALLBACK_URL")
-"""Names of settings that say where the key, and what it gives access to, is sent."""
-NAMES = (KEY, *DESTINATIONS, "OPUS_API")
 MOST_BYTES = 1024 * 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """Byte-order marks of UTF-16, which the ``>`` of Windows PowerShell writes."""
@@ -42,7 +40,7 @@ def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: 
         type=Path,
         metavar="FILE",
         default=default,
-        help="read OPUS_... names from this file instead of .env; its hosts may get the key"
+        help="read settings from this file instead of .env; its hosts may get the key"
         if shown
         else argparse.SUPPRESS,
     )
@@ -68,70 +66,76 @@ class EnvironmentFile:
 
     Args:
         named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
+        environ: The environment that is added to.
     """
 
-    def __init__(self, named: Path | None) -> None:
+    def __init__(self, named: Path | None, environ: MutableMapping[str, str] = os.environ) -> None:
         self._named = named
-        self._loaded: Loaded | None = None
+        self._environ = environ
+        self._content: bytes | None = None
+        self._loaded: dict[str, Loaded] = {}
 
-    def load(self) -> Loaded:
-        """Add its settings to the environment; raises what :func:`load` raises."""
-        if self._loaded is None:
-            self._loaded = load(self._named)
-        return self._loaded
+    def load(self, entry: PlatformEntry[Any]) -> Loaded:
+        """Add the settings of a platform to the environment, but for those that are set there.
 
+        Raises:
+            WrongUse: A named file cannot be read; or ``.env`` cannot, and nothing gives access without it.
+            ConfigurationError: ``.env`` names a host, and the secret that would go there is not its own.
+        """
+        if entry.name not in self._loaded:
+            self._loaded[entry.name] = self._load(entry)
+        return self._loaded[entry.name]
 
-def load(named: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> Loaded:
-    """Add the file's settings to the environment, but for those that are set there.
-
-    Args:
-        named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
-        environ: The environment to add to.
-
-    Raises:
-        WrongUse: A named file cannot be read; or ``.env`` cannot, and there is no key without it.
-        ConfigurationError: ``.env`` names a host, and the key that would go there is not its own.
-    """
-    path = ENV_FILE if named is None else named
-    try:
-        found = _read(path, named=named is not None)
-    except FileNotFoundError:
-        if named is None:
-            return Loaded(path)
-        raise WrongUse(f"{_FLAG}: there is no file {path}") from None
-    except (OSError, ValueError) as error:
-        reason = str(getattr(error, "strerror", None) or error)
-        if named is None and environ.get(KEY, "").strip():
-            return Loaded(path, unread=reason)
-        raise WrongUse(f"{path} cannot be read: {reason}") from None
-    added = {name: value for name, value in found.items() if name not in environ}
-    if named is None:
-        _refuse_foreign_host(path, found, added, environ)
-    environ.update(added)
-    return Loaded(path, tuple(added))
+    def _load(self, entry: PlatformEntry[Any]) -> Loaded:
+        path, environ = ENV_FILE if self._named is None else self._named, self._environ
+        try:
+            if self._content is None:
+                self._content = _content(path, named=self._named is not None)
+            found = _settings(self._content, entry.variables.names)
+        except FileNotFoundError:
+            if self._named is None:
+                return Loaded(path)
+            raise WrongUse(f"{_FLAG}: there is no file {path}") from None
+        except (OSError, ValueError) as error:
+            reason = str(getattr(error, "strerror", None) or error)
+            if self._named is None and any(environ.get(name, "").strip() for name in entry.variables.secrets):
+                return Loaded(path, unread=reason)
+            raise WrongUse(f"{path} cannot be read: {reason}") from None
+        added = {name: value for name, value in found.items() if name not in environ}
+        if self._named is None:
+            _refuse_foreign_host(path, entry, found, added, environ)
+        environ.update(added)
+        return Loaded(path, tuple(added))
 
 
 def _refuse_foreign_host(
-    path: Path, found: Mapping[str, str], added: Mapping[str, str], environ: Mapping[str, str]
+    path: Path,
+    entry: PlatformEntry[Any],
+    found: Mapping[str, str],
+    added: Mapping[str, str],
+    environ: Mapping[str, str],
 ) -> None:
-    """Refuse a ``.env`` that sends a key to another host, unless the file holds that key itself.
+    """Refuse a ``.env`` that sends a secret to another host, unless the file holds that secret itself.
 
     Raises:
-        ConfigurationError: It does. A key in the file counts only if it is the one that is used: the
+        ConfigurationError: It does. A secret in the file counts only if it is the one that is used: the
             environment's wins.
     """
-    key = environ.get(KEY, "").strip()
-    if not key or found.get(KEY, "").strip() == key:
+    strange = {
+        name: what
+        for name, what in entry.variables.secrets.items()
+        if (secret := environ.get(name, "").strip()) and found.get(name, "").strip() != secret
+    }
+    if not strange:
         return
-    from opus_async.opus.settings import DEFAULT_BASE_URL
-
-    for name in DESTINATIONS:
+    secret, what = next(iter(strange.items()))
+    for name in entry.variables.destinations:
         place = added.get(name, "").strip()
-        if place and place.rstrip("/") != DEFAULT_BASE_URL:
+        if place and place.rstrip("/") != entry.default_base_url():
             raise ConfigurationError(
-                f"{path} in this folder sets {name} to {_host(place)}, and the service key comes from the "
+                f"{path} in this folder sets {name} to {_host(place)}, and the {what} comes from the "
                 f"environment: it is not sent where a file says that may be anybody's; nothing was sent. If "
-                f"the file is yours, say {_FLAG} {path}, or put {KEY} into it, too"
+                f"the file is yours, say {_FLAG} {path}, or put {secret} into it, too"
             )
 
 
@@ -144,14 +148,13 @@ def _host(place: str) -> str:
     return printable(host or "something that is no URL")[:100]
 
 
-def _read(path: Path, *, named: bool) -> dict[str, str]:
-    """The settings of ``NAMES`` in the file.
+def _settings(content: bytes, names: Sequence[str]) -> dict[str, str]:
+    """The settings with these names in the content of the file.
 
     Raises:
-        OSError: It cannot be opened.
         ValueError: It is no such file; the text completes "cannot be read: ...".
     """
-    text, known = _decoded(_content(path, named=named))
+    text, known = _decoded(content)
     try:
         from dotenv import dotenv_values
     except ImportError:
@@ -160,7 +163,7 @@ def _read(path: Path, *, named: bool) -> dict[str, str]:
     log.addHandler(logging.NullHandler())
     log.propagate = False
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    found = {name: value for name in NAMES if (value := values.get(name)) is not None}
+    found = {name: value for name in names if (value := values.get(name)) is not None}
     if not known and not all(value.isascii() for value in found.values()):
         raise ValueError(_SAVE_AS_UTF_8)
     return found

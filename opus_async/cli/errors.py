@@ -7,7 +7,8 @@ import sys
 import textwrap
 from collections.abc import Mapping
 
-from opus_async.cli.program import NAME, command_line, program_name
+from opus_async.cli.program import NAME, program_name
+from opus_async.cli.target import Target
 from opus_async.error_codes import NextAction
 from opus_async.errors import (
     AmbiguousExecution,
@@ -16,6 +17,7 @@ from opus_async.errors import (
     DeadlineExceeded,
     InvalidInputs,
     JobFailed,
+    JobPaused,
     LedgerBusy,
     LedgerDoubtful,
     LedgerError,
@@ -29,7 +31,6 @@ from opus_async.errors import (
     with_hint,
 )
 from opus_async.exits import Exit, first_of
-from opus_async.opus import stages
 
 __all__ = [
     "Exit",
@@ -43,21 +44,22 @@ __all__ = [
 
 READER_GONE = 141
 """The exit code when nobody reads stdout any more: 128 + SIGPIPE, as a shell sees it of any program."""
-GENERATION = "--api or OPUS_API names the generation of the API"
 DOWNLOAD = "download"
 """The stage of an error that came after the end of a job: its outputs are here, their files are not."""
 
 HINTS: Mapping[NextAction, str] = {
-    NextAction.WAIT_FOR_JOB: "{command} goes on waiting",
-    NextAction.FETCH_RESULTS: "{command} fetches what it left",
-    NextAction.READ_AUDIT: "{command} tells what its nodes did",
-    NextAction.CHECK_ID: GENERATION,
-    NextAction.CHOOSE_GENERATION: GENERATION,
+    NextAction.WAIT_FOR_JOB: "{wait} goes on waiting",
+    NextAction.FETCH_RESULTS: "{wait} fetches what it left",
+    NextAction.READ_AUDIT: "{look} tells what its nodes did",
+    NextAction.ANSWER_JOB: "{answer} answers it",
+    NextAction.CHECK_ID: "{generation}",
+    NextAction.CHOOSE_GENERATION: "{generation}",
     NextAction.SKIP_INVALID_ROWS: "--skip-invalid runs the others",
     NextAction.ACCEPT_SECOND_BILL: "--accept-second-bill accepts it",
     NextAction.FORCE: "--force goes on with it",
 }
-"""How the next step is taken at a shell; where there is none, the message says all there is."""
+"""How the next step is taken at a shell; where there is none, or the platform has no command for it, the
+message says all there is."""
 
 
 class WrongUse(Exception):
@@ -80,8 +82,14 @@ class Interrupted(KeyboardInterrupt):
         self.job_id = job_id
 
 
-def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
-    """The exit code for an error that ended a command."""
+def exit_code(error: BaseException, target: Target) -> Exit:  # noqa: C901, PLR0911 - a table
+    """The exit code for an error that ended a command.
+
+    Args:
+        error: The error.
+        target: The platform at hand, by whose stages it is told how far a job had come.
+    """
+    stages = target.entry.stages
     match error:
         case KeyboardInterrupt():
             return Exit.INTERRUPTED
@@ -89,9 +97,9 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
             return Exit.FAILED
         case ConfigurationError() | AuthenticationError() | PermissionDenied() | QuotaExhausted():
             return Exit.NOT_ALLOWED
-        case OpusError(stage=stages.WATCH) if error.job_id:  # it was ordered, whatever is denied now
+        case OpusError() if error.job_id and error.stage == stages.watch:  # ordered, whatever is denied now
             return Exit.UNKNOWN
-        case OpusError() if error.job_id and error.stage in {stages.RESULTS, DOWNLOAD}:
+        case OpusError() if error.job_id and error.stage in {stages.collect, DOWNLOAD}:
             return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError():
             return Exit.WRONG_USE
@@ -99,7 +107,7 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
             return Exit.WRONG_USE
         case LedgerError(disk_full=True):
             return Exit.HALTED
-        case AmbiguousExecution():
+        case AmbiguousExecution() | JobPaused():
             return Exit.UNKNOWN
         # A job that was ordered goes on without us: how it ends is unknown here, and it will be billed.
         case DeadlineExceeded() if error.job_id and not _completed(error):
@@ -127,14 +135,27 @@ def as_called(text: str) -> str:
     return text.replace(f"'{NAME} batch ", f"'{program_name()} batch ")
 
 
-def message_of(error: OpusError, api: str | None) -> str:
+def message_of(error: OpusError, target: Target) -> str:
     """The message of an error for JSON, with the command that takes the next step where there is one."""
     step = error.next_step
-    hint = HINTS[step.action] if error.hint and step and step.action in HINTS else ""
-    if "{command}" in hint:
-        verb = "audit" if step and step.action is NextAction.READ_AUDIT else "wait"
-        hint = hint.format(command=f"'{command_line(verb, error.job_id or '', api=api)}'")
+    meant = error.hint or isinstance(error, JobPaused)
+    hint = _hint(HINTS.get(step.action, ""), error, target) if meant and step else ""
     return with_hint(as_called(error.message), hint)
+
+
+def _hint(template: str, error: OpusError, target: Target) -> str:
+    """A hint of ``HINTS`` with its command; empty where the platform has no such command."""
+    job_id = error.job_id or ""
+    alias, status = (error.alias, error.status.raw) if isinstance(error, JobPaused) else (None, None)
+    commands = {
+        "{wait}": target.wait(job_id),
+        "{look}": target.look(job_id),
+        "{answer}": target.answer(alias, status),
+    }
+    for mark, command in commands.items():
+        if mark in template:
+            return template.replace(mark, f"'{command}'") if command else ""
+    return template.replace("{generation}", target.entry.generation_hint)
 
 
 def shortage_text(error: BaseException) -> str | None:

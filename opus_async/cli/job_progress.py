@@ -9,17 +9,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from opus_async.cli import platforms
 from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
+from opus_async.cli.target import Target
 from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried, SchemaWarning
-from opus_async.opus.stages import EXECUTE, RESULTS, WATCH
 from opus_async.stages import DONE
 
 TICK = 0.25
 """Seconds between two drawings of the current line on a terminal."""
 LINE_EVERY = 30.0
 """Seconds between plain lines where nothing changes: a log shows that the job runs, and stays short."""
-_STARTED = frozenset({EXECUTE, WATCH, RESULTS})
 _PARKED = "WAITING"
 _ERASE = "\r\x1b[K"
 
@@ -31,6 +31,7 @@ class JobProgress:
     status is a plain line, and one is printed now and then while nothing changes.
 
     Args:
+        target: The platform.
         stream: Where it is printed; None for stderr.
         live: Whether a line may be redrawn.
         job_id: The id of a job that exists already; None for one that is yet to be made.
@@ -46,6 +47,7 @@ class JobProgress:
 
     def __init__(
         self,
+        target: Target,
         stream: TextIO | None = None,
         *,
         live: bool = False,
@@ -57,6 +59,10 @@ class JobProgress:
         self.stage = ""
         self.status: str | None = None
         self.started = job_id is not None
+        stages = target.entry.stages
+        self._running = {stages.start, stages.watch, stages.collect}
+        self._collecting = stages.collect
+        self._target = target
         self._stream = stream or sys.stderr
         self._live = live
         self._clock = clock
@@ -86,8 +92,8 @@ class JobProgress:
     def enter(self, stage: str, what: str = "") -> None:
         """Print a new stage, with what happens in it."""
         self.stage, self._what = stage, what
-        self.started = self.started or stage in _STARTED
-        self._ended = self._ended or stage == RESULTS
+        self.started = self.started or stage in self._running
+        self._ended = self._ended or stage == self._collecting
         self._say(stage, what)
 
     def see(self, status: str) -> None:
@@ -96,7 +102,9 @@ class JobProgress:
 
         self.status = status
         if not JobStatus(status).is_terminal:
-            self._what = f"{status} for a person to act in Opus" if status == _PARKED else status
+            self._what = (
+                f"{status} for a person to act in {self._target.entry.title}" if status == _PARKED else status
+            )
             if not self._live:
                 self._say(self.stage, self._what)
 
@@ -107,15 +115,20 @@ class JobProgress:
         if self.started:
             self._say(DONE, status or "no outcome")
 
+    def note(self, text: str) -> None:
+        """Print a sentence beside the progress."""
+        self._say(self.stage, text)
+
     def remaining(self) -> str:
         """What becomes of the job if we stop waiting now, in a sentence."""
         if not self.started or self.job_id is None:
             return "no job was started."
         if self._ended:
             return f"job {self.job_id} has ended; to wait for it again prints what it gave."
+        bill = f", and is {self._target.entry.billed}" if self._target.entry.billed else ""
         return (
-            f"job {self.job_id} goes on remotely, and is billed when it completes. Do not run the same "
-            "inputs again before you know how it ended."
+            f"job {self.job_id} goes on remotely{bill}. Do not run the same inputs again before you know how "
+            "it ended."
         )
 
     def open(self) -> None:
@@ -168,4 +181,5 @@ def progress_for(options: CommandOptions, *, job_id: str | None = None) -> JobPr
 
     from opus_async.progress.display import is_live
 
-    return JobProgress(live=is_live(sys.stderr, os.environ) and not options.debug, job_id=job_id)
+    live = is_live(sys.stderr, os.environ) and not options.debug
+    return JobProgress(platforms.target_of(options), live=live, job_id=job_id)

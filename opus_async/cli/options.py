@@ -22,7 +22,7 @@ class CommandOptions:
 
     Attributes:
         debug: Whether to log every step on stderr and show tracebacks.
-        env_file: Where ``OPUS_...`` names are read from beside the environment.
+        env_file: Where settings are read from beside the environment.
     """
 
     debug: bool
@@ -31,13 +31,20 @@ class CommandOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionOptions(CommandOptions):
-    """Options of every command that talks to the platform.
+    """Options of every command that talks to a platform.
 
     Attributes:
-        api: The generation of the API; None for what ``OPUS_API`` or the default names.
+        platform: Its name; None for the default one, or for that of a batch that is there.
+        api: The generation of its API; None for what the environment or the default names.
     """
 
+    platform: str | None
     api: str | None
+
+    @property
+    def about_workflow(self) -> str | None:
+        """The workflow that the command is about; None where it is about none that is known."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

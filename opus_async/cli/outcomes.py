@@ -1,30 +1,27 @@
-"""How one job ended, printed as JSON, with its files where they are wanted: for ``run`` and ``wait``."""
+"""How one job ended, printed as JSON: for the commands that wait for one, of any platform."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import downloads
+from opus_async.cli import platforms
 from opus_async.cli.argument_types import duration
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, message_of, print_error, print_hint
+from opus_async.cli.errors import Exit, Interrupted, WrongUse, message_of, print_error, print_hint
+from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress
-from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.tables import printable
-from opus_async.error_codes import NextAction
+from opus_async.cli.target import Target
 from opus_async.errors import JobFailed, OpusError
-from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.cli.options import OneJobOptions
-    from opus_async.models import JobDetail, Workflow
-    from opus_async.opus.client import OpusClient
     from opus_async.outcome import JobOutcome
 
 
@@ -81,61 +78,37 @@ def make_folder(options: OneJobOptions) -> None:
         raise WrongUse(f"--download: {options.download} is no folder ({error.strerror})") from None
 
 
-async def fetch_files(
-    opus: OpusClient,
+def print_outcome(
     options: OneJobOptions,
     story: JobProgress,
-    outcome: JobOutcome,
-    whose: Callable[[], Awaitable[Workflow | JobDetail]],
-) -> JobEnd:
-    """Fetch an outcome's files, where that is wanted.
-
-    Args:
-        opus: Fetches.
-        options: Has ``download``.
-        story: Is told.
-        outcome: Of the job.
-        whose: Asks for something that knows the workspace of the files.
-    """
-    remote = opus.files.urls_of(outcome)
-    if options.download is None or not outcome.ok:
-        return JobEnd(outcome, remote)
-    if not remote:
-        return JobEnd(outcome, remote, files={})
-    count = sum(map(len, remote.values()))
-    story.enter(DOWNLOAD, f"{counted(count, 'file')} into {options.download}")
-    workspace_id = await downloads.workspace_of(whose())
-    try:
-        files = await downloads.fetch(opus, remote, options.download, workspace_id=workspace_id)
-    except OpusError as error:  # it must not hide what the job gave, and was billed for
-        located = error.advised(NextAction.FETCH_FILES).located(job_id=outcome.job_id, stage=DOWNLOAD)
-        return JobEnd(outcome, remote, error=located)
-    return JobEnd(outcome, remote, files)
-
-
-def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine[Any, Any, JobEnd]) -> Exit:
+    waiting: Coroutine[Any, Any, JobEnd],
+    *,
+    note: JobNote | None = None,
+) -> Exit:
     """Wait for the end of one job, and print it.
 
     Args:
         options: Of the command.
         story: What is known when it is interrupted.
         waiting: What the command does.
+        note: Tells the id of the job where stderr did not; removed once stdout has told it.
 
     Raises:
         Interrupted: By Ctrl-C.
         OpusError: The job failed, or how it ended is not known.
     """
+    target = platforms.target_of(options)
     try:
         ending = drive(waiting)
     except KeyboardInterrupt:
         raise Interrupted(story.remaining(), job_id=story.job_id if story.started else None) from None
     except OpusError as error:
         if options.json:
-            _print(options, _failure(error, options.api), error.job_id, None)
+            _print(options, _failure(error, target), error.job_id, None, note)
         raise
     outcome = ending.outcome
     if options.json:
-        _print(options, as_json(ending, options.api), outcome.job_id, outcome.status)
+        _print(options, as_json(ending, target), outcome.job_id, outcome.status, note)
     elif outcome.ok:
         _print(options, _outputs(ending), outcome.job_id, outcome.status)
     if ending.error is not None:
@@ -143,12 +116,12 @@ def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine
     outcome.raise_for_status()
     if ending.remote and ending.files is None:
         names = ", ".join(map(printable, ending.remote))
-        again = command_line("wait", outcome.job_id or "", api=options.api)
+        again = target.wait(outcome.job_id or "")
         print_hint(f"Files in {names}: fetch them with {again} --download DIR")
     return Exit.OK
 
 
-def as_json(ending: JobEnd, api: str | None = None) -> dict[str, Any]:
+def as_json(ending: JobEnd, target: Target) -> dict[str, Any]:
     """The whole outcome for a machine."""
     outcome, error = ending.outcome, ending.outcome.error or ending.error
     described = {
@@ -157,7 +130,7 @@ def as_json(ending: JobEnd, api: str | None = None) -> dict[str, Any]:
         "ok": outcome.ok and ending.error is None,
         "outputs": dict(outcome.outputs),
         "timings": {stage: round(spent, 3) for stage, spent in outcome.timings.items()},
-        "error": _error(error, api) if error else None,
+        "error": _error(error, target) if error else None,
         "results": outcome.results,
     }
     return described if ending.files is None else {**described, "files": dict(ending.files)}
@@ -170,21 +143,21 @@ def _outputs(ending: JobEnd) -> dict[str, Any]:
     return outputs
 
 
-def _failure(error: OpusError, api: str | None) -> dict[str, Any]:
+def _failure(error: OpusError, target: Target) -> dict[str, Any]:
     """What is known when no outcome is."""
     return {
         "job_id": error.job_id,
         "status": None,
         "ok": False,
         "outputs": {},
-        "error": _error(error, api),
+        "error": _error(error, target),
     }
 
 
-def _error(error: OpusError, api: str | None) -> dict[str, Any]:
+def _error(error: OpusError, target: Target) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": type(error).__name__,
-        "message": message_of(error, api),
+        "message": message_of(error, target),
         "stage": error.stage,
     }
     if isinstance(error, JobFailed):
@@ -192,11 +165,28 @@ def _error(error: OpusError, api: str | None) -> dict[str, Any]:
     return described
 
 
-def _print(options: OneJobOptions, value: dict[str, Any], job_id: str | None, status: str | None) -> None:
-    """Print what a job gave; where stdout does not take it, say on stderr which job it was."""
+def _print(
+    options: OneJobOptions,
+    value: dict[str, Any],
+    job_id: str | None,
+    status: str | None,
+    note: JobNote | None = None,
+) -> None:
+    """Print what a job gave; where stdout does not take it, say on stderr which job it was.
+
+    Args:
+        options: Of the command.
+        value: What is printed.
+        job_id: Which job it was; None where there was none.
+        status: How it ended; None where that is not known.
+        note: Removed when ``value``, which has the id, was taken.
+    """
     loss = deliver(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    if loss is None and note is not None:
+        note.remove()
     if loss is None or job_id is None:
         return
-    again = command_line("wait", job_id, *(("--json",) if options.json else ()), api=options.api)
+    again = platforms.target_of(options).wait(job_id)
     ended = f"job {job_id} is {status}" if status else f"this is about job {job_id}"
-    print_error(f"stdout cannot be written: {loss.reason}; {ended}, and what it gave is printed by: {again}")
+    told = f", and what it gave is printed by: {again}{' --json' if options.json else ''}" if again else ""
+    print_error(f"stdout cannot be written: {loss.reason}; {ended}{told}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from opus_async.cli import completion, environment, program
+from opus_async.cli import completion, environment, platforms, program
 from opus_async.cli.argument_parser import ArgumentParser
 from opus_async.cli.options import CommandOptions
 from opus_async.exits import Exit
@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "run one job and print its outputs as JSON",
     "wait": "wait for a job, whoever started it, and print its outputs as JSON",
     "audit": "see what a job did, node by node, and what failed",
+    "operativus": "the second platform: workflows, run, runs, resume, apply and more",
     "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
 }
 """Command -> what it does, in the order of the help. Its module, or package, has the same name."""
@@ -42,11 +43,8 @@ first steps:
                                        run thousands
 
 environment (also read from .env in the current directory, or --env-file FILE; the environment wins):
-  OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
-  OPUS_BASE_URL      another host than https://operator.opus.com
-  OPUS_API           the generation of the API: v0 (the default), v1, or auto for the first that answers
-  OPUS_CALLBACK_URL  an HTTPS URL that Opus calls when a job ends
-
+"""
+_EXIT_CODES_FOLLOW = """
 exit codes:
 """
 _EXIT_CODES = {
@@ -115,7 +113,7 @@ def build(*, whole: bool = False) -> ArgumentParser:
     parser = ArgumentParser(
         prog=program.NAME,
         description="Run Opus workflow jobs from the command line.",
-        epilog=_EPILOG + "".join(f"  {code:<4} {meaning}\n" for code, meaning in _EXIT_CODES.items()),
+        epilog=_EPILOG + _environment() + _EXIT_CODES_FOLLOW + _exit_codes(),
         elsewhere=_ELSEWHERE,
     )
     parser.add_argument("-V", "--version", action="version", version=f"{program.NAME} {__version__}")
@@ -140,6 +138,17 @@ def build(*, whole: bool = False) -> ArgumentParser:
         module.configure(command)
         add_everywhere(command)
     return parser
+
+
+def _environment() -> str:
+    """The variables of all platforms, a line each."""
+    named = [line for entry in platforms.entries() for line in entry.help]
+    width = max(len(name) for name, _ in named)
+    return "".join(f"  {name:<{width}}  {meaning}\n" for name, meaning in named)
+
+
+def _exit_codes() -> str:
+    return "".join(f"  {code:<4} {meaning}\n" for code, meaning in _EXIT_CODES.items())
 
 
 def add_everywhere(parser: argparse.ArgumentParser, *, shown: bool = True) -> None:

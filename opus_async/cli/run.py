@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from opus_async.cli import connection, outcomes
-from opus_async.cli.connection import connect
+from opus_async.cli import connection, downloads, outcomes, platforms
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
+from opus_async.cli.platforms import opus as opus_entry
+from opus_async.cli.platforms.opus import connect
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd
@@ -25,7 +27,8 @@ becomes what the workflow's schema asks for: 0.8, true, 2026-01-31, JSON for an 
 several times makes a list, of texts or of files.
 
 stdout gets the outputs by display name, stderr the progress. A job that fails exits with 1 and names the
-nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it.
+nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it. Where stderr
+cannot be written, a file opus-async-job-ID.txt in the current folder tells the job.
 
 examples:
   opus-async run B9uGJfZ3CFwOdMKH --file Invoice=a.pdf --input Threshold=0.8
@@ -70,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
+    add("workflow_id", type=opus_entry.workflow_id, metavar="ID", help=opus_entry.WORKFLOW_ID)
     add("--input", action="append", default=[], metavar="NAME=VALUE", help="an input that is no file")
     add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input; the file is uploaded")
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")
@@ -79,22 +82,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.add_version(parser, "pin the workflow version by number")
     add("--version-id", metavar="UUID", help="pin it by UUID")
     outcomes.configure(parser)
-    connection.configure(parser)
+    opus_entry.configure(parser)
 
 
 def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
-    progress = progress_for(options)
-    return outcomes.print_outcome(options, progress, _run(options, inputs, progress))
+    progress, note = progress_for(options), JobNote(platforms.target_of(options))
+    return outcomes.print_outcome(options, progress, _run(options, inputs, progress, note), note=note)
 
 
-async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress) -> JobEnd:
+async def _run(
+    options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress, note: JobNote
+) -> JobEnd:
     from opus_async.progress.display import DisplayTask
 
     workflow_id = options.workflow_id
-    async with connect(options, listeners=[progress]) as opus, DisplayTask(progress):
+    async with connect(options, listeners=[progress, note]) as opus, DisplayTask(progress):
         outcome = await opus.run(
             workflow_id,
             inputs,
@@ -104,7 +109,7 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProg
             version_id=options.version_id,
             version_number=options.version_number,
         )
-        return await outcomes.fetch_files(
+        return await downloads.fetch_files(
             opus, options, progress, outcome, lambda: opus.workflows.get(workflow_id)
         )
 

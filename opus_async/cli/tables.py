@@ -35,9 +35,14 @@ def columns(rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """Wrap a text into lines of at most so many terminal cells, between words where that is possible."""
+    """Wrap a text into lines of at most so many terminal cells, between words where that is possible.
+
+    A text that is indented is so on each line.
+    """
     if width is None or cells_wide(text) <= width:
         return [text]
+    indent = text[: len(text) - len(text.lstrip(" "))][: width // 2]
+    width -= len(indent)
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".lstrip()
@@ -50,7 +55,7 @@ def wrapped(text: str, width: int | None) -> list[str]:
             if cells_wide(lines[-1] + letter) > width:
                 lines.append("")
             lines[-1] += letter
-    return lines
+    return [f"{indent}{line}".rstrip() for line in lines]
 
 
 def terminal_width() -> int | None:

@@ -6,10 +6,11 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, outcomes
-from opus_async.cli.connection import connect
+from opus_async.cli import downloads, outcomes
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
+from opus_async.cli.platforms import opus as opus_entry
+from opus_async.cli.platforms.opus import connect
 from opus_async.cli.program import command_line
 from opus_async.errors import DeadlineExceeded
 
@@ -46,9 +47,9 @@ OPTIONS = WaitOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("job_id", type=connection.job_id, metavar="JOB", help=connection.JOB_ID)
+    parser.add_argument("job_id", type=opus_entry.job_id, metavar="JOB", help=opus_entry.JOB_ID)
     outcomes.configure(parser)
-    connection.configure(parser)
+    opus_entry.configure(parser)
 
 
 def run(options: WaitOptions) -> int:
@@ -66,7 +67,7 @@ async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
             outcome = await opus.jobs.outcome(options.job_id, timeout=options.timeout)
         except DeadlineExceeded as error:
             raise _overdue(error, options) from None
-        return await outcomes.fetch_files(
+        return await downloads.fetch_files(
             opus, options, story, outcome, lambda: opus.jobs.get(options.job_id)
         )
 

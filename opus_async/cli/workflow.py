@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.connection import connect, drive
+from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.parser import add_everywhere
+from opus_async.cli.platforms import opus as opus_entry
+from opus_async.cli.platforms.opus import connect
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 
@@ -58,11 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file types. Variable names change when a workflow is edited; display names do not.",
         epilog=_EPILOG,
     )
-    show.add_argument("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
+    show.add_argument("workflow_id", type=opus_entry.workflow_id, metavar="ID", help=opus_entry.WORKFLOW_ID)
     connection.add_version(show, "a version number; default: the latest active")
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    connection.configure(show)
+    opus_entry.configure(show)
     add_everywhere(show, shown=False)
     show.set_defaults(module=sys.modules[__name__])
 

@@ -12,6 +12,7 @@ from opus_async.errors import APIError, DownloadError, InvalidInputs, JobFailed,
 from opus_async.gaps import GAP
 
 _MOST = 160
+_FAILED_IN = "failed in "
 _VARIABLE = re.compile(
     r"""
       '[^']*' | "[^"]*"                          # a quoted name
@@ -27,7 +28,7 @@ def group_key(error: OpusError) -> str:
     """The text that is the same for all errors that happened for the same reason."""
     match error:
         case JobFailed() if error.failed_nodes:
-            return _cut(f"failed in {', '.join(error.failed_nodes)}")
+            return _cut(f"{_FAILED_IN}{', '.join(error.failed_nodes)}")
         case InvalidInputs() if error.problems:
             first = error.problems[0]
             return _cut(f"{first.subject} {first.group}" if first.subject else first.group)
@@ -49,6 +50,13 @@ def group_label(cause: str, error: str | None) -> str:
     if error is None or GAP not in cause or "\n" in error or len(error) > _MOST:
         return cause
     return error
+
+
+def says_more(error: str | None, label: str) -> bool:
+    """Whether an error says more than the title of its group, which names the same nodes that failed, say."""
+    if error is None or error == label:
+        return False
+    return not (label.startswith(_FAILED_IN) and error.endswith(f": {label.removeprefix(_FAILED_IN)}"))
 
 
 def _without_variables(text: str) -> str:

@@ -205,6 +205,11 @@ class Progress:
         return self._traffic.sent_bytes
 
     @property
+    def attempts(self) -> int:
+        """Requests that were sent, repeated attempts included."""
+        return self._traffic.attempts
+
+    @property
     def ending(self) -> bool:
         """Whether no more rows are begun, although some are left."""
         return not self._admitting()
@@ -249,6 +254,7 @@ class Progress:
             sent=rates.bytes,
             queued=queued.all,
             queued_polls=queued.polls,
+            on_wire=queued.wire,
             slowed=self._queue.slowed,
             polls=self._polls.rate(),
             outage=outages[0] if outages else None,

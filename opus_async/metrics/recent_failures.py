@@ -52,6 +52,10 @@ class RecentFailures:
         if len(self._groups) > _KEPT:
             del self._groups[next(iter(self._groups))]
 
+    def __len__(self) -> int:
+        """How many reasons are kept."""
+        return len(self._groups)
+
     def latest(self, most: int) -> Sequence[FailedRows]:
         """So many reasons, the latest first."""
         return list(reversed(self._groups.values()))[:most]

@@ -42,7 +42,7 @@ class Sample:
         completed: Rows that are completed, earlier sessions included.
         not_completed: Rows that ended otherwise, earlier sessions included.
         inside: Stage -> rows that were in it.
-        requests: Requests answered in this session.
+        requests: Requests sent in this session, repeated attempts included.
         retries: Attempts that failed and were followed by another, in this session.
         throttled: Of these, how many were turned away with 429.
         uploaded_bytes: Bytes of files, in this session.

@@ -30,6 +30,9 @@ _SLICES = 5
 """Parts of the time whose rates are compared, for the standard error."""
 _LEAST_ENDED = 5
 """Jobs that must have ended for a throughput."""
+_LEAST_COUNTED = 10
+"""Jobs that must have ended in :data:`~.outages.RATE_WINDOW` for a current rate, which is else that of a
+longer time: of jobs that take minutes few end in some seconds, and often none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Rates:
     """Current rates.
 
     Attributes:
-        jobs: Jobs that end, per second.
+        jobs: Jobs that end, per second; over a longer time where few do.
         bytes: Bytes of files, per second.
         requests: API requests that are answered, per second.
         throttled_share: Share of 429 among all answers, 0 to 1.
@@ -179,13 +182,20 @@ class RecentTotals:
             while now.at - self._kept[1].at >= _MOST:
                 self._kept.popleft()
         return Rates(
-            jobs=max(now.ended - then.ended, 0) / seconds,
+            jobs=self._pace(now, then),
             bytes=(now.sent - then.sent) / seconds,
             requests=(now.api - then.api) / seconds,
             throttled_share=(now.throttled - then.throttled) / answered if answered else 0.0,
             left=self._time_left(now, to_do, rest),
             quiet=quiet,
         )
+
+    def _pace(self, now: Totals, then: Totals) -> float:
+        """Jobs a second, over the shortest time of which that can be told."""
+        if now.ended - then.ended < _LEAST_COUNTED:
+            enough = (kept for kept in reversed(self._kept) if now.ended - kept.ended >= _LEAST_COUNTED)
+            then = min(then, next(enough, self._kept[0]), key=lambda totals: totals.at)
+        return max(now.ended - then.ended, 0) / max(now.at - then.at, 1e-9)
 
     def _quiet(self, now: Totals, rest: int) -> float:
         """Seconds since the last job ended, where that is unusual; 0 otherwise."""

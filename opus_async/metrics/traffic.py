@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from http import HTTPStatus
 
-from opus_async.events import Event, RequestKind, RequestRetried, RequestSent, UploadProgress
+from opus_async.events import (
+    Event,
+    FailureClass,
+    RequestKind,
+    RequestRetried,
+    RequestSent,
+    UploadProgress,
+)
 from opus_async.metrics.event_counts import EventCounts, RetryCause
+
+_UNANSWERED = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.BROKEN})
+"""Failures of attempts that no complete answer came to, so that ``requests`` has none of them."""
 
 
 class Traffic:
@@ -46,6 +56,12 @@ class Traffic:
         self.throttled_responses += counts.throttled_responses
         self.retries.update(counts.retries)
         self.sent_bytes += counts.sent_bytes
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that were answered, or failed without an answer and were followed by another."""
+        unanswered = sum(number for cause, number in self.retries.items() if cause.failure in _UNANSWERED)
+        return self.requests.total() + unanswered
 
     @property
     def throttled(self) -> int:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+import os
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from opus_async.clients.client import PlatformClient, check_settings
+from opus_async.arguments import COUNT, FLAG, FUNCTION, SECRET_TEXT, TEXT, Kind, checked, several
+from opus_async.clients.client import CLIENT_SETTINGS, PlatformClient
 from opus_async.clients.sender import Sender
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
+from opus_async.jobs.pausing import Answer, OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.stream import JobStream, RowKind
 from opus_async.models import JobRequest
 from opus_async.operativus.api import Api
@@ -38,7 +40,6 @@ from opus_async.operativus.steps import Steps
 from opus_async.operativus.workflows import Workflows
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.spelling import knows_its_names
 from opus_async.transport.auth import Auth, StaticAuth
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def _request_of_text(row: object) -> JobRequest | None:
     return row if isinstance(row, JobRequest) else None
 
 
+_WORKFLOW_ID = Kind("the id of a workflow", TEXT.fits, TEXT.meant)
+_ROWS = several(
+    "an iterable of texts or JobRequests; a file of rows is for run_batch",
+    str,
+    files=(Mapping, bytes, os.PathLike),
+)
 TEXTS = RowKind("a text, or a JobRequest({'input': text})", _request_of_text)
 
 
@@ -90,7 +97,14 @@ class OperativusClient(PlatformClient):
             that this process may have open.
     """
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        base_url=SECRET_TEXT,
+        token=SECRET_TEXT,
+        username=SECRET_TEXT,
+        password=SECRET_TEXT,
+        **CLIENT_SETTINGS,
+    )
     def __init__(
         self,
         base_url: str | None = None,
@@ -104,7 +118,6 @@ class OperativusClient(PlatformClient):
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        check_settings(limits, timeouts, retry, listeners)
         credentials = resolve_credentials(token, username, password)
         url = resolve_base_url(base_url)
         super().__init__(
@@ -124,7 +137,7 @@ class OperativusClient(PlatformClient):
         self._outputs = OutputReader(self._api)
         self.workflows = Workflows(self._api)
         self.steps = Steps(self._api)
-        self.runs = Runs(self._api, self._source, self._watcher, self._notify)
+        self.runs = Runs(self._api, self._source, self._watcher, self._notify, self._outputs)
 
     def _new_auth(self, credentials: Credentials) -> Auth:
         """Make what authenticates requests; a login itself is sent without."""
@@ -150,7 +163,7 @@ class OperativusClient(PlatformClient):
     def __repr__(self) -> str:
         return f"<OperativusClient {self._base_url}, {self._state()}>"
 
-    @knows_its_names(ConfigurationError)
+    @checked(workflow_id=_WORKFLOW_ID, on_pause=FUNCTION)
     async def run(
         self,
         workflow_id: str,
@@ -189,7 +202,8 @@ class OperativusClient(PlatformClient):
             self._new_platform(workflow_id), request, on_paused=self._on_paused(workflow_id, on_pause)
         )
 
-    @knows_its_names(ConfigurationError)
+    @checked(ConfigurationError, rows=_ROWS, max_in_flight=COUNT, on_pause=FUNCTION, progress=FLAG)
+    @checked(workflow_id=_WORKFLOW_ID)
     def run_many(
         self,
         workflow_id: str,
@@ -263,9 +277,15 @@ class OperativusClient(PlatformClient):
 
     def _on_paused(self, workflow_id: str, on_pause: OnPause | None) -> OnPaused:
         """What follows when a job pauses: it is handed back, or answered by the caller's function."""
-        if on_pause is None:
-            return WhenPaused.RETURN
-        answer_run = on_pause
+        return WhenPaused.RETURN if on_pause is None else self.answering(workflow_id, on_pause)
+
+    def answering(self, workflow_id: str, on_pause: OnPause) -> Answer:
+        """Make what answers paused jobs of a workflow where somebody else drives them: a batch, say.
+
+        Args:
+            workflow_id: The workflow.
+            on_pause: As in :meth:`run`: called with the run, and never for a pause that waits for a route.
+        """
         listing = self._source.of(requests.named(workflow_id, "workflow id")).listing
 
         async def answer(job: PausedJob) -> str | None:
@@ -273,7 +293,7 @@ class OperativusClient(PlatformClient):
             run = None if tracked is None else tracked.run
             if run is None or await waits_for_route(self._api, run):
                 return None
-            text = answer_run(run)
+            text = on_pause(run)
             return await text if inspect.isawaitable(text) else text
 
         return answer

@@ -84,10 +84,7 @@ class OutputReader:
             OpusError: The server could not be asked.
         """
         run = runs[0]
-        calls: Sequence[SessionRun] = await self._session_runs.ask(lambda: self._api.session_runs(session_id))
-        nodes: Sequence[NodeRun] = ()
-        if not calls:
-            nodes = await self._node_runs.ask(lambda: self._api.node_runs(run.id))
+        calls, nodes = await self._told(run, session_id)
         audit = audit_of(runs, session_runs=calls, node_runs=nodes, steps=steps)
         notices = _notices(runs)
         if run.status != JobStatus.COMPLETED:
@@ -102,6 +99,24 @@ class OutputReader:
             )
             notices += (Notice.OUTPUTS_NOT_TOLD,)
         return JobResult(outputs=outputs, results=run.raw, audit=audit, notices=notices)
+
+    async def texts(self, run: Run) -> tuple[str, ...]:
+        """Read the texts that the steps of a run gave so far, in order; none where the server tells none.
+
+        Raises:
+            OpusError: The server could not be asked.
+        """
+        calls, nodes = await self._told(run, run.session_id or "")
+        return tuple(outputs_of(run, session_runs=calls, node_runs=nodes).get("steps", ()))
+
+    async def _told(self, run: Run, session_id: str) -> tuple[Sequence[SessionRun], Sequence[NodeRun]]:
+        """The agent calls of a session, or else the runs of the nodes of its run."""
+        calls: Sequence[SessionRun] = ()
+        if session_id:
+            calls = await self._session_runs.ask(lambda: self._api.session_runs(session_id))
+        if calls:
+            return calls, ()
+        return (), await self._node_runs.ask(lambda: self._api.node_runs(run.id))
 
     async def result_of_failure(
         self, runs: Sequence[Run], *, session_id: str, steps: Sequence[Step]

@@ -34,12 +34,11 @@ from opus_async.operativus.protocol.requests import named
 from opus_async.operativus.protocol.requests import run as run_request
 from opus_async.operativus.protocol.statuses import Pause, pause_of
 from opus_async.operativus.resuming import Resumer
-from opus_async.operativus.stages import INPUT, LOGIN, OUTPUTS, RUN, SESSION, WATCH
+from opus_async.operativus.stages import STAGES
 from opus_async.platform import (
     AboutToSend,
     AmbiguousStart,
     JobResult,
-    Stages,
     StartAnswer,
     StartCheck,
     StatusSource,
@@ -49,7 +48,6 @@ from opus_async.transport.rates import OperationLimit
 
 log = logging.getLogger("opus_async.operativus")
 
-STAGES = Stages(bind=INPUT, prepare=LOGIN, create=SESSION, start=RUN, watch=WATCH, collect=OUTPUTS)
 OPERATION_LIMITS: Sequence[OperationLimit] = (LOGIN_LIMIT,)
 GENERATION = "v1"
 REQUESTS = 2
@@ -262,7 +260,7 @@ class OperativusPlatform:
 
     async def resume(self, remote_id: str, answer: str) -> None:
         """Answer the pause of the session's run; see :mod:`opus_async.operativus.resuming`."""
-        await Resumer(self._api, self._runs.of(self.workflow_id).listing).resume(remote_id, answer)
+        await Resumer(self._api, self._runs.of(self.workflow_id)).resume(remote_id, answer)
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch what the steps of a run gave and did."""

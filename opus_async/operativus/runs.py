@@ -17,12 +17,13 @@ from opus_async.operativus.api import Api
 from opus_async.operativus.listing.source import RunSource
 from opus_async.operativus.listing.tracked import PauseSeen, Tracked
 from opus_async.operativus.models import ResumedRun, Run, StartedRun
+from opus_async.operativus.outputs import OutputReader
 from opus_async.operativus.pages import Pages
 from opus_async.operativus.protocol import requests
 from opus_async.operativus.protocol.hints import hint
 from opus_async.operativus.resuming import turned_down, unclear
 from opus_async.operativus.stages import RUN, WATCH
-from opus_async.platform import NOT_LISTED, AmbiguousStart
+from opus_async.platform import NOT_LISTED, AmbiguousStart, StartAnswer
 from opus_async.transport.dispatch import Dispatcher
 
 PAUSED_POLL_SHARE, PAUSED_POLL_CAP = 0.1, 30.0
@@ -41,13 +42,17 @@ class Runs:
         source: The runs that are looked after.
         watcher: Where runs are waited for.
         notify: Where the statuses seen go.
+        outputs: Reads what runs gave.
     """
 
-    def __init__(self, api: Api, source: RunSource, watcher: Watcher, notify: Dispatcher) -> None:
+    def __init__(
+        self, api: Api, source: RunSource, watcher: Watcher, notify: Dispatcher, outputs: OutputReader
+    ) -> None:
         self._api = api
         self._source = source
         self._watcher = watcher
         self._notify = notify
+        self._outputs = outputs
 
     async def start(
         self,
@@ -69,12 +74,15 @@ class Runs:
 
         Raises:
             AmbiguousExecution: The answer was lost; its ``job_id`` is the session, under which to look.
+            OpusError: It was not ordered: refused (``NotFound``, ``ValidationFailed``), or not sent.
         """
         session = str(uuid.uuid4()) if session_id is None else requests.named(session_id, "session id")
         await self._api.authenticate()
         try:
             return await self._api.run(workflow_id, input, session_id=session)
         except AmbiguousStart as uncertain:
+            if uncertain.answer is StartAnswer.REFUSED:
+                raise uncertain.cause.located(job_id=session, stage=RUN) from None
             error = AmbiguousExecution(
                 gapped(
                     "It cannot be known whether the run was ordered. Its session is {}: if the order "
@@ -200,6 +208,19 @@ class Runs:
             if turned_down(error):
                 raise
             raise unclear(run_id, error) from error
+
+    async def texts(self, run: Run) -> tuple[str, ...]:
+        """Read the texts that the steps of a run gave so far, in order.
+
+        Of a run that waits for a person the last of them is what is to be approved.
+
+        Args:
+            run: As ``find``, ``list`` or ``wait`` gave it, or ``on_pause`` was given it.
+
+        Returns:
+            As many as the server tells to this user: none, where it tells none.
+        """
+        return await self._outputs.texts(run)
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run (``DELETE /runs/{runId}``; in the server's source, not documented).

@@ -26,7 +26,7 @@ from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import fetch_results
 from opus_async.opus.settings import DEFAULT_BASE_URL
 from opus_async.opus.sources import file_info
-from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
+from opus_async.opus.stages import STAGES
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
 from opus_async.opus.web_uploads import with_uploads_held
@@ -34,7 +34,6 @@ from opus_async.platform import (
     AboutToSend,
     IdTaken,
     JobResult,
-    Stages,
     StartCheck,
     StatusSource,
     nothing,
@@ -47,7 +46,6 @@ from opus_async.transport.sources import Source
 
 log = logging.getLogger("opus_async.opus")
 
-STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)
 LATEST: Version = (None, None)
 OPERATION_LIMITS: Sequence[OperationLimit] = ()
 """The vendor documents no rate of its own for any kind of request."""

@@ -1,8 +1,13 @@
 """Opus's names for the stages of a job, as events, timings and errors use them."""
 
+from __future__ import annotations
+
+from opus_async.platform import Stages
+
 SCHEMA = "schema"
 UPLOAD = "upload"
 INITIATE = "initiate"
 EXECUTE = "execute"
 WATCH = "watch"
 RESULTS = "results"
+STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)

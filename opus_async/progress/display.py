@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from opus_async.metrics.progress import Progress
-from opus_async.progress.progress_text import done_word, failure, outlook, speeds, standing
+from opus_async.progress.progress_text import done_word, failure, limit, outlook, speeds, standing
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.tasks import start
 from opus_async.text import elapsed
@@ -98,7 +98,8 @@ class PlainDisplay:
         for group in self._progress.failures.latest(_MOST_FAILURES):
             if self._told.get(group.last.cause) != group.count:
                 self._told[group.last.cause] = group.count
-                self.say(f"failed: {': '.join(failure(group))}")
+                rows, why, last = failure(group)
+                self.say(f"failed: {rows}: {why} {last}".rstrip())
 
     def close(self) -> None:
         """Print the last line, unless no row was begun and it would repeat the line before."""
@@ -154,10 +155,10 @@ def line(progress: Progress) -> str:
     if progress.unknown:
         words.append(f"{progress.unknown:,} unknown")
     words += standing(progress)
-    words += speeds(progress, rates.jobs, rates.bytes)
+    words += speeds(progress, rates)
     if ahead := outlook(progress, rates):
         words.append(ahead)
     words += [outage_text(outage) for outage in progress.outages]
-    limit = progress.bottleneck()
-    told = f"; bottleneck: {bottleneck_text(limit)}" if limit and not progress.outages else ""
+    found = limit(progress)
+    told = f"; bottleneck: {bottleneck_text(found)}" if found else ""
     return f"{elapsed(progress.elapsed)}: {', '.join(words)}{told}"

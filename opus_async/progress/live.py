@@ -17,10 +17,10 @@ from rich.text import Text
 
 from opus_async.metrics.outages import HostOutage
 from opus_async.metrics.progress import Progress
-from opus_async.progress.progress_text import done_word, failure, outlook, places, speeds
+from opus_async.progress.progress_text import done_word, failure, limit, outlook, places, speeds
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.terminal_text import escaped
-from opus_async.text import elapsed
+from opus_async.text import counted, elapsed
 
 FRAMES_PER_SECOND = 4
 _MOST_FAILURES = 3
@@ -93,6 +93,7 @@ class Frame:
         plain = not _can_show(options.encoding)
         for line in self._lines(options.max_width):
             yield _translated(line) if plain else line
+        yield Text()  # where the cursor rests: the ^C that a terminal shows there must lengthen no full line
 
     def _lines(self, width: int) -> Iterator[Text]:
         progress = self._progress
@@ -105,14 +106,9 @@ class Frame:
         yield from _packed([title, took, *self._totals(), ahead], width, indent="")
         yield self._bar(width)
         yield from _packed([Text(part) for part in places(progress)], width)
-        yield from _packed([Text(part) for part in self._speeds(rates.jobs, rates.bytes)], width)
+        yield from _packed([Text(part) for part in speeds(progress, rates)], width)
         yield from self._limits(width)
-        for group in progress.failures.latest(_MOST_FAILURES):
-            rows, why = failure(group)
-            for line in _packed(
-                [Text(escaped(f"{_FAILED} {rows}:")), Text(escaped(why))], width, separator=" "
-            ):
-                yield _cut(line, "red")
+        yield from self._failures(width)
 
     def _totals(self) -> list[Text]:
         progress = self._progress
@@ -141,21 +137,22 @@ class Frame:
             no_wrap=True,
         )
 
-    def _speeds(self, jobs: float, sent: float) -> list[str]:
-        rate, upload, retries = speeds(self._progress, jobs, sent)
-        return [
-            rate,
-            *([upload] if self._progress.sent_bytes else []),
-            *([retries] if self._progress.retries else []),
-        ]
-
     def _limits(self, width: int) -> Iterator[Text]:
         """Hosts that are down, or else the bottleneck."""
-        if outages := self._progress.outages:
-            yield from (_outage(outage) for outage in outages)
-        elif limit := self._progress.bottleneck():
-            words = escaped(f"bottleneck: {bottleneck_text(limit)}").split()
-            yield from _packed([Text(word) for word in words], width, separator=" ")
+        for outage in self._progress.outages:
+            yield from _words(_outage(outage), width, "red")
+        if found := limit(self._progress):
+            yield from _words(f"bottleneck: {bottleneck_text(found)}", width)
+
+    def _failures(self, width: int) -> Iterator[Text]:
+        """The latest reasons for which rows failed, and how many more there are."""
+        failures = self._progress.failures
+        for group in failures.latest(_MOST_FAILURES):
+            rows, why, last = (escaped(part) for part in failure(group))
+            parts = [Text.assemble((f"{_FAILED} {rows}:", "red"), f" {why}"), Text(last)]
+            yield from map(_cut, _packed(parts, width, separator=" "))
+        if (more := len(failures) - _MOST_FAILURES) > 0:
+            yield from _words(f"and {counted(more, 'more reason')}", width)
 
 
 def _cells(shares: Sequence[int], total: int, width: int) -> list[int]:
@@ -184,18 +181,21 @@ def _packed(
         yield line
 
 
-def _outage(outage: HostOutage) -> Text:
+def _words(text: str, width: int, style: str = "") -> Iterator[Text]:
+    """Lines of a text, broken between words."""
+    for line in _packed([Text(word) for word in escaped(text).split()], width, separator=" "):
+        line.style = style
+        yield line
+
+
+def _outage(outage: HostOutage) -> str:
     given_up = "given up, " if outage.given_up else ""
-    return _line(f"{outage_text(outage)}: {given_up}{outage.reason}", "red")
+    return f"{outage_text(outage)}: {given_up}{outage.reason}"
 
 
-def _line(text: str, style: str) -> Text:
-    return _cut(Text(escaped(f"{_INDENT}{text}")), style)
-
-
-def _cut(line: Text, style: str) -> Text:
-    """The line in a colour, and cut where the terminal ends."""
-    line.style, line.no_wrap, line.overflow = style, True, "ellipsis"
+def _cut(line: Text) -> Text:
+    """The line, cut where the terminal ends."""
+    line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
 

@@ -53,7 +53,7 @@ class NotebookDisplay:
 
     def _html(self) -> str:
         progress = self._progress
-        known = f' max="{progress.total}" value="{progress.done}"' if progress.total else ""
+        known = f' max="{progress.target}" value="{progress.reached}"' if progress.target else ""
         notices = "".join(f"<div>{escape(text)}</div>" for text in self._notices)
         bar = f"<progress{known}></progress>"
         return f"<div><b>{escape(self._title)}</b> {bar} {escape(line(progress))}</div>{notices}"

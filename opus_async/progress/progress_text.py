@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opus_async.gaps import GAP
+from opus_async.metrics.bottleneck import Bottleneck, BottleneckKind
 from opus_async.stages import DONE
-from opus_async.text import between, coarse, count, counted, elapsed, plural, row_name
+from opus_async.text import between, coarse, count, counted, elapsed, pace, plural, row_name, size
 
 if TYPE_CHECKING:
     from opus_async.metrics.progress import Progress
@@ -17,7 +18,6 @@ ORDERED = "ordered"
 """What is done with, where a row is done with once it is ordered."""
 _FEW = 5.0
 """Seconds of which nobody can tell how many they are."""
-_MEGA = 1_000_000
 
 
 def done_word(progress: Progress) -> str:
@@ -25,11 +25,21 @@ def done_word(progress: Progress) -> str:
     return ORDERED if progress.until_ordered else DONE
 
 
-def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
-    """Jobs per second, bytes per second and retries, in words."""
-    retries = sum(progress.retries.values())
-    throttled = f" ({progress.throttled:,} by 429)" if progress.throttled else ""
-    return [f"{jobs:.1f} jobs/s", f"{sent / _MEGA:.1f} MB/s up", f"{retries:,} retries{throttled}"]
+def speeds(progress: Progress, rates: Rates) -> list[str]:
+    """How fast jobs end and files are sent, and how many attempts were repeated; nothing of what is 0."""
+    words = [] if rates.quiet or not rates.jobs else [pace(rates.jobs, "jobs")]
+    if rates.bytes >= 1:
+        words.append(f"{size(rates.bytes)}/s up")
+    if retries := progress.retries.total():
+        throttled = f" ({progress.throttled:,} by 429)" if progress.throttled else ""
+        words.append(f"{counted(retries, 'retry', 'retries')}{throttled}")
+    return words
+
+
+def limit(progress: Progress) -> Bottleneck | None:
+    """What limits the jobs now, unless it is told already: hosts that are down, people who are waited for."""
+    found = None if progress.outages else progress.bottleneck()
+    return None if found is None or found.kind is BottleneckKind.PEOPLE else found
 
 
 def standing(progress: Progress) -> list[str]:
@@ -74,10 +84,10 @@ def remaining(left: TimeLeft) -> str:
     return f"{between(left.least, left.most)} left"
 
 
-def failure(group: FailedRows) -> tuple[str, str]:
-    """Rows that failed for the same reason: how many and the last of them, and why."""
+def failure(group: FailedRows) -> tuple[str, str, str]:
+    """Rows that failed for one reason: the row or how many they are, why, and of several the last one."""
     last, why = group.last, group.last.cause
     if GAP in why:  # what stands in its gaps is what helps to find it
         why = " ".join((last.error or why).split())
     name = row_name(last.key, last.location)
-    return (name if group.count == 1 else f"{counted(group.count, 'row')}, last {name}"), why
+    return (name, why, "") if group.count == 1 else (counted(group.count, "row"), why, f"(last {name})")

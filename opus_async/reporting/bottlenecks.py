@@ -73,6 +73,8 @@ class _Text:
                 return "files are on the way"
             case Activity.REQUESTS:
                 return f"{self._range('api_concurrency', _plain)} requests at once"
+            case Activity.ANSWERS:
+                return "requests and retries are under way"
 
     def _range(self, name: str, shown: Callable[[Any], str] = "{:,}".format) -> str:
         least, most = shown(self._least[name]), shown(self._most[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from opus_async.metrics.cost import Cost
-from opus_async.text import counted
+from opus_async.text import count, counted, plural
 
 _PLACES = 2
 
@@ -25,12 +25,16 @@ def billed(cost: Cost) -> str:
 
 
 def cost_text(cost: Cost) -> str:
-    """What was billed so far, for how many jobs, and what is to come of those in flight, in sentences."""
+    """What was billed, for how many jobs, and what is to come of those in flight, in a sentence."""
     jobs = cost.jobs
-    text = f"{counted(jobs.certain, 'job')} completed, {money(cost.billed)} at {money(cost.price)} each"
+    text = f"{money(cost.billed)} for {counted(jobs.certain, 'completed job')}, at {money(cost.price)} each"
     if jobs.possible:
-        more = f"{counted(jobs.possible, 'more', 'more')} may have completed"
-        text += f"; up to {money(cost.billed_at_most)}, as {more} (unknown rows, second orders)"
+        text += (
+            f"; at most {money(cost.billed_at_most)}, if {count(jobs.possible)} more completed unseen "
+            "(unknown rows, second orders)"
+        )
     if jobs.in_flight:
-        text += f"; {money(cost.in_flight)} more when the {counted(jobs.in_flight, 'job')} in flight complete"
+        rest = "the job" if jobs.in_flight == 1 else f"the {count(jobs.in_flight)} jobs"
+        verb = plural(jobs.in_flight, "completes", "complete")
+        text += f"; {money(cost.in_flight)} more if {rest} in flight {verb}"
     return f"{text}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -10,6 +11,7 @@ from opus_async import text
 
 _Arguments = ParamSpec("_Arguments")
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+_AFTER_NUMBER = re.compile(r"(?<=\d) ")
 
 
 def _unbroken(told: Callable[_Arguments, str]) -> Callable[_Arguments, str]:
@@ -20,6 +22,11 @@ def _unbroken(told: Callable[_Arguments, str]) -> Callable[_Arguments, str]:
         return told(*args, **kwargs).replace(" ", _NO_BREAK_SPACE)
 
     return figure
+
+
+def unbroken(sentence: str) -> str:
+    """A sentence whose numbers stay on one line with the words that they count."""
+    return _AFTER_NUMBER.sub(_NO_BREAK_SPACE, sentence)
 
 
 at_least = _unbroken(text.at_least)

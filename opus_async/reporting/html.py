@@ -36,8 +36,8 @@ class Column(Generic[Row]):
         title: The heading.
         cell: Gives the cell of a line: ``Markup``, or anything else as a text.
         kind: A class of the style sheet: ``number`` is aligned to the right, ``short`` is not wrapped,
-            ``error`` takes the room that is left, ``place`` says itself what it is, and ``prose`` is for all
-            others.
+            ``error`` takes the room that is left, ``key`` what the others leave of it, ``place`` says itself
+            what it is, ``job`` is the id of one, ``bar`` holds a drawing, and ``prose`` is for all others.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Table(Generic[Row]):
         label: What it shows, for screen readers.
         columns: The columns from left to right.
         lines: The lines below the header.
-        kind: A class of the style sheet: on a narrow page ``plain`` has the cells of a line side by side
+        kind: A class of the style sheet: on a narrow page ``plain`` has the cells of a line one after another
             below its first, and ``stack`` has them below each other; ``pairs`` are names and values, and
             ``values`` are values and how often they came.
     """

@@ -26,6 +26,7 @@ _FILTERS = {
     "plural": text.plural,
     "share": figures.share,
     "size": figures.size,
+    "unbroken": figures.unbroken,
     "verbatim": html.verbatim,
 }
 

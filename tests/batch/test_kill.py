@@ -5,27 +5,21 @@ The faults of the simulator go on meanwhile: answers are lost, connections break
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
-import json
-import os
 import random
-import signal
-import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from killed_batch import KilledBatch
+from operativus_command import leading_to_operativus
 
-from opus_async.batch import resolve_batch
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.operativus import OperativusClient, Step
+from opus_async.simulator import OperativusConfig, SimulatorConfig, SimulatorProcess
 
-PROCESS = Path(__file__).parents[1] / "support" / "batch_process.py"
+SUPPORT = Path(__file__).parents[1] / "support"
 DOCUMENTS = "D0cumentWorkfl0w"
-LONGEST = 900
-"""Seconds for the last run, which nobody kills."""
+HOSTILE = {"faults": "hostile", "run_time": "0.2-1.5"}
 
 
 def documents(folder: Path, number: int) -> dict[str, str]:
@@ -43,97 +37,6 @@ def documents(folder: Path, number: int) -> dict[str, str]:
     return digests
 
 
-class Batch:
-    """A batch that is begun, killed and gone on with."""
-
-    def __init__(self, manifest: Path, directory: Path, simulator: SimulatorProcess) -> None:
-        self.directory = directory
-        self._manifest = manifest
-        self._environment = {
-            **os.environ,
-            "OPUS_SERVICE_KEY": simulator.service_key,
-            "OPUS_BASE_URL": simulator.base_url,
-        }
-
-    def start(self) -> subprocess.Popen[str]:
-        settings = json.dumps({"max_in_flight": 60})
-        return subprocess.Popen(
-            [sys.executable, str(PROCESS), str(self._manifest), str(self.directory), DOCUMENTS, settings],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run_to_the_end(self) -> int:
-        process = self.start()
-        try:
-            said, complaint = process.communicate(timeout=LONGEST)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-        assert process.returncode in {0, 1, 5}, said + complaint
-        return process.returncode
-
-    def kill_after(self, seconds: float) -> bool:
-        """Begin or go on, and kill the whole group after so long; False when it had ended by itself."""
-        process = self.start()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return process.returncode == -signal.SIGKILL
-
-    def ask(self, query: str) -> list[tuple[object, ...]]:
-        with sqlite3.connect(f"file:{self.directory / 'ledger.db'}?mode=ro", uri=True) as database:
-            found = database.execute(query).fetchall()
-        database.close()
-        return found
-
-    def lines(self, name: str) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.directory / name).read_bytes().splitlines()]
-
-
-async def decided(batch: Batch) -> None:
-    """What nobody can tell is decided as a person would who looks: nothing of it runs."""
-    while batch.run_to_the_end() == 5:
-        await resolve_batch(batch.directory, "retry", keys=None)
-
-
-async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed: int) -> None:
-    draws = random.Random(seed)
-    digests = documents(tmp_path / "in", rows)
-    config = SimulatorConfig(faults="hostile", seed=seed, run_time="0.2-1.5", queue_time="0-0.3")
-    with SimulatorProcess(config) as simulator:
-        batch = Batch(tmp_path / "in" / "manifest.csv", tmp_path / "out", simulator)
-        killed = 0
-        while killed < kills:
-            landed = await asyncio.to_thread(batch.kill_after, draws.uniform(0.4, 2.5))
-            killed += landed
-            if not landed:
-                break  # done before all the kills were used
-        await decided(batch)
-        counters = simulator.state()["counters"]
-    assert killed >= kills // 2, "the batch was over before it could be killed"
-    assert counters["executed_twice"] == []
-
-    assert batch.lines("failures.jsonl") == []
-    lines = batch.lines("results.jsonl")
-    assert sorted(line["key"] for line in lines) == sorted(digests)
-    assert {line["key"]: line["outputs"]["SHA-256"] for line in lines} == digests
-    assert len({line["job_id"] for line in lines}) == rows
-    assert batch.ask("PRAGMA integrity_check") == [("ok",)]
-    assert batch.ask("SELECT state, count(*) FROM rows GROUP BY state") == [("completed", rows)]
-    summary = json.loads((batch.directory / "summary.json").read_text())
-    assert (summary["total"], summary["completed"]) == (rows, rows)
-    stored = (batch.directory / "ledger.db").read_bytes()
-    assert simulator.service_key.encode() not in stored
-    assert b"X-Amz-Signature" not in stored
-
-
 @pytest.mark.parametrize(
     ("rows", "kills", "seed"),
     [
@@ -145,4 +48,59 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
 async def test_batch_resume_after_repeated_kills_under_faults_completes_each_row_once(
     tmp_path, rows, kills, seed
 ):
-    await killed_again_and_again(tmp_path, rows=rows, kills=kills, seed=seed)
+    digests = documents(tmp_path / "in", rows)
+    with SimulatorProcess(SimulatorConfig(seed=seed, queue_time="0-0.3", **HOSTILE)) as simulator:
+        batch = KilledBatch(
+            SUPPORT / "batch_process.py",
+            tmp_path / "in" / "manifest.csv",
+            tmp_path / "out",
+            DOCUMENTS,
+            {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url},
+        )
+        await batch.kill_again_and_again(kills, random.Random(seed))
+        counters = simulator.state()["counters"]
+    assert counters["executed_twice"] == []
+    lines = batch.assert_whole(set(digests))
+    assert {line["key"]: line["outputs"]["SHA-256"] for line in lines} == digests
+    stored = (batch.directory / "ledger.db").read_bytes()
+    assert simulator.service_key.encode() not in stored
+    assert b"X-Amz-Signature" not in stored
+
+
+@pytest.mark.parametrize(
+    ("rows", "kills", "seed", "form"),
+    [
+        (40, 3, 4, "real"),
+        pytest.param(150, 12, 12, "real", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+        pytest.param(150, 12, 13, "documented", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+    ],
+)
+async def test_operativus_batch_resume_after_repeated_kills_under_faults_starts_no_row_twice(
+    tmp_path, rows, kills, seed, form
+):
+    texts = {f"K{index}": f"text {index}" for index in range(rows)}
+    lines = "".join(f"{key},{text}\n" for key, text in texts.items())
+    (tmp_path / "manifest.csv").write_text("key,input\n" + lines)
+    server = OperativusConfig(form=form, queue_jobs=5, queue_tick=0.3)
+    with SimulatorProcess(SimulatorConfig(seed=seed, **HOSTILE, operativus=server)) as simulator:
+        at = {"base_url": simulator.operativus.base_url, "token": simulator.operativus.token}
+        async with OperativusClient(**at) as operativus:
+            agents = [Step("finance_agent", "Fetch the prices."), Step("writer_agent", "Sum them up.")]
+            flow = (await operativus.workflows.create("Briefing", steps=agents)).id
+        batch = KilledBatch(
+            SUPPORT / "operativus_process.py",
+            tmp_path / "manifest.csv",
+            tmp_path / "out",
+            flow,
+            leading_to_operativus(simulator),
+        )
+        await batch.kill_again_and_again(kills, random.Random(seed))
+        counted = simulator.operativus.stats()
+    assert counted["started_twice"] == []
+    assert counted["inputs_started_twice"] == 0
+    assert counted["starts"] == rows
+    found = batch.assert_whole(set(texts))
+    assert {line["key"]: line["outputs"]["output"] for line in found} == {
+        key: f"[writer_agent] [finance_agent] {text}" for key, text in texts.items()
+    }
+    assert simulator.operativus.token.encode() not in (batch.directory / "ledger.db").read_bytes()

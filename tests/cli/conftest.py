@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import operativus_command
 import pytest
 from command_line import SECONDS, Said, called, command, environment, leading_to
 
@@ -48,6 +49,19 @@ def simulator() -> Iterator[SimulatorProcess]:
     """One simulator for all tests that only talk to it."""
     with SimulatorProcess(SimulatorConfig(run_time=0.1)) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def operativus_server() -> Iterator[SimulatorProcess]:
+    """One Operativus for all tests that only talk to it."""
+    with SimulatorProcess(operativus_command.config()) as process:
+        yield process
+
+
+@pytest.fixture
+def agents(operativus_server: SimulatorProcess) -> dict[str, str]:
+    """The environment that leads to the Operativus."""
+    return operativus_command.leading_to_operativus(operativus_server)
 
 
 @pytest.fixture

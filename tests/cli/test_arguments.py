@@ -12,7 +12,7 @@ import pytest
 from command_line import environment
 
 from opus_async.cli import batch as batch_command
-from opus_async.cli import parser
+from opus_async.cli import operativus, parser
 from opus_async.cli.batch import VERBS
 from opus_async.exits import Exit
 
@@ -21,6 +21,8 @@ HELPS = [
     *((), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("wait",), ("audit",)),
     *(("simulate",), ("batch",)),
     *(("batch", verb) for verb in VERBS),
+    ("operativus",),
+    *(("operativus", verb) for verb in operativus.VERBS),
 ]
 
 
@@ -66,6 +68,9 @@ def test_output_is_printed_on_terminal_of_any_width(opus, to, words, columns):
         (("doctor", "--jsno"), "--json"),
         (("demo", "--faults", "flakey"), "flaky"),
         (("--vesion",), "--version"),
+        (("operativus", "workflow"), "opus-async operativus workflows"),
+        (("operativus", "run", "W", "--inptu", "x"), "--input"),
+        (("batch", "run", "a.csv", "--workflow", "X", "--platform", "operatvus"), "operativus"),
         (("simulate", "--run-tme", "3"), "--run-time"),
     ],
 )
@@ -171,6 +176,13 @@ def test_completion_script_completes_commands_options_choices_and_files(opus, tm
     assert set(_tab(tmp_path, "opus-async", "batch", "run", "rows")) == {"rows.csv", "rows-batch"}
     assert _tab(tmp_path, "opus-async", "batch", "status", "rows") == ["rows-batch"]
     assert _tab(tmp_path, "opus-async", "simulate", "--list") == ["--list-traits"]
+    assert _tab(tmp_path, "opus-async", "operativus", "res") == ["resume"]
+    assert "rows.csv" in _tab(tmp_path, "opus-async", "operativus", "apply", "rows")
+    assert _tab(tmp_path, "opus-async", "operativus", "apply", "--pr") == ["--prune"]
+    assert _tab(tmp_path, "opus-async", "batch", "run", "rows.csv", "--platform", "o") == [
+        "opus",
+        "operativus",
+    ]
 
 
 @pytest.mark.parametrize("shell", ["zsh", "tcsh"])

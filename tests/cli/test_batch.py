@@ -20,7 +20,7 @@ from simulator_thread import SimulatorThread
 
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.cli import argument_types
-from opus_async.cli.batch import spec_options
+from opus_async.cli.batch import spec_options, status
 from opus_async.cli.errors import WrongUse
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
@@ -526,6 +526,12 @@ def test_batch_status_watch_ends_with_batch(opus, to, tmp_path):
     drawn, code = Terminal("batch", "status", "b", "--watch", cwd=tmp_path).read()
     assert code == 0
     assert drawn.startswith("\x1b[H\x1b[J")
+
+
+def test_batch_status_watch_keeps_its_first_line_on_a_short_terminal():
+    text = "\n".join(map(str, range(40)))
+    assert status._cut(text, 23).splitlines() == [*map(str, range(22)), "..."]
+    assert status._cut(text, 40) == text
 
 
 def test_batch_export_writes_stdout_or_file(opus, to, tmp_path):

@@ -79,13 +79,16 @@ def test_limit_tells_what_is_left_and_how_to_go_on(opus, to, tmp_path):
 def test_price_is_told_by_validate_run_and_status(opus, to, tmp_path):
     manifest = texts(tmp_path, 4)
     said = opus("batch", "validate", manifest, "--workflow", TEXT, "--price", "0.12", env=to)
-    assert "Expected: 4 jobs, about 0.48, " in said.out
+    assert "Expected: 4 jobs for about 0.48, " in said.out
     said = opus(
         "batch", "run", manifest, "--workflow", TEXT, "--out", "b", "--price", "0.12", "--limit", 1, env=to
     )
     assert "b: 1 job to begin, about 0.12; 3 rows, about 0.36, left for a resume." in said.err
-    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in said.out
-    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in opus("batch", "status", "b").out
+    assert "Billed so far: 0.12 for 1 completed job, at 0.12 each." in said.out
+    assert "Billed so far: 0.12 for 1 completed job, at 0.12 each." in opus("batch", "status", "b").out
+    said = opus("batch", "resume", "b", env=to)
+    assert "b: 3 jobs to begin, about 0.36." in said.err
+    assert "Billed: 0.48 for 4 completed jobs, at 0.12 each." in said.out
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "0,12", "EUR 1", "nan", "inf"])

@@ -7,14 +7,15 @@ import io
 import re
 
 import pytest
-from progress_tools import ALL_STAGES, STAGES, Batch, Clock, host, moved
+from progress_tools import ALL_STAGES, STAGES, Batch, Clock, host, moved, run_at
 
 from opus_async import HostState, Limits
-from opus_async.metrics.bottleneck import Bounds
+from opus_async.metrics.bottleneck import BottleneckKind, Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.recent_failures import FailedRow
 from opus_async.progress import display
+from opus_async.progress.notebook import NotebookDisplay
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_lines_display_shows_done_failed_in_flight_rate_and_time_left(progress, 
     lines.close()
     first, last = stream.getvalue().splitlines()
     assert first.startswith("demo: 0 s: 0/10 done, 0 failed, 0 in flight")
-    assert last.startswith("demo: 10 s: 1/10 done, 0 failed, 1 in flight, 0.1 jobs/s")
+    assert last.startswith("demo: 10 s: 1/10 done, 0 failed, 1 in flight, 6 jobs/min")
     assert last.endswith("about 1 min 30 s left")
 
 
@@ -61,7 +62,7 @@ def test_lines_display_shows_preparation_then_rows_and_notices(clock):
     assert still == "invoices: 4 s: 12,000 rows checked"
     assert begun.startswith("invoices: 0 s: 10/100 done, 2 failed, 0 in flight, 1 waits for a person")
     assert notice == "invoices: a notice"
-    assert troubled.endswith("0 retries, a.example has not answered for 40 s")
+    assert troubled.endswith("1 waits for a person, a.example has not answered for 40 s")
 
 
 def test_lines_display_does_not_repeat_preparation_at_close(clock):
@@ -96,11 +97,10 @@ def test_live_display_shows_one_bar_and_where_all_rows_are(clock):
     Batch(progress, Bounds(max_in_flight=3), planned=1188, waiting=2, completed=598, failed=12)
     for index, stage in enumerate(("upload", "watch", "watch")):
         progress(moved(index, stage))
-    head, bar, where, speed, limit = frame_of(progress)
+    head, bar, where, limit = frame_of(progress)
     assert head == "invoices · 0 s · 610 of 1,800 done · 12 failed"
     assert bar == "  " + "━" * 27 + "\N{MULTIPLICATION SIGN}" + "─" * 54 + "  33 %"
     assert where == "  1 upload · 2 watch · 2 wait for a person · 1,187 not begun"
-    assert speed == "  0.0 jobs/s"
     assert limit == "  bottleneck: --max-in-flight 3 (the platform is at work)"
 
 
@@ -137,8 +137,58 @@ def test_live_display_names_rows_that_failed_by_reason_and_line(clock):
     progress.failures.add(FailedRow(cause="file … is gone", error="file 'a.pdf' is gone", location="line 9"))
     assert frame_of(progress)[-2:] == [
         "  \N{MULTIPLICATION SIGN} line 9: file 'a.pdf' is gone",
-        "  \N{MULTIPLICATION SIGN} 3 rows, last line 7, key K7: failed in Review",
+        "  \N{MULTIPLICATION SIGN} 3 rows: failed in Review (last line 7, key K7)",
     ]
+
+
+def test_live_display_tells_reasons_whole_and_how_many_more_there_are(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, planned=9)
+    for number in range(5):
+        row = FailedRow(cause=f"failed in Node{number}", error="x", key="K" * 90, location="line 7")
+        progress.failures.add(row)
+        progress.failures.add(row)
+    sign = "\N{MULTIPLICATION SIGN}"
+    assert frame_of(progress, 40)[-7:] == [
+        f"  {sign} 2 rows: failed in Node4",
+        f"  (last line 7, key {'K' * 19}\N{HORIZONTAL ELLIPSIS}",
+        f"  {sign} 2 rows: failed in Node3",
+        f"  (last line 7, key {'K' * 19}\N{HORIZONTAL ELLIPSIS}",
+        f"  {sign} 2 rows: failed in Node2",
+        f"  (last line 7, key {'K' * 19}\N{HORIZONTAL ELLIPSIS}",
+        "  and 2 more reasons",
+    ]
+
+
+def test_live_display_ends_with_an_empty_line_for_the_cursor(clock):
+    from rich.console import Console
+
+    from opus_async.progress.live import Frame
+
+    progress = Progress(clock=clock)
+    Batch(progress, planned=9)
+    console = Console(file=io.StringIO(), width=60)
+    console.print(Frame(progress, "invoices"))
+    assert console.file.getvalue().endswith(" %\n  9 not begun\n\n")
+
+
+def test_display_tells_once_that_people_are_waited_for(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, waiting=14, completed=26)
+    assert progress.bottleneck().kind is BottleneckKind.PEOPLE
+    assert " ".join(frame_of(progress)).count("14 wait for a person") == 1
+    assert display.line(progress).count("wait for a person") == 1
+    assert "bottleneck" not in display.line(progress)
+
+
+def test_display_tells_no_speed_while_nothing_ends(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=1000)
+    run_at(progress, batch, clock, seconds=60, rate=2)
+    assert "2.0 jobs/s" in display.line(progress)
+    run_at(progress, batch, clock, seconds=30, rate=0)
+    assert "none has ended for 30 s" in display.line(progress)
+    assert "jobs/" not in display.line(progress)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -156,7 +206,7 @@ def test_live_display_fits_terminal_and_cuts_no_figure(clock, width):
         "1 upload",
         "1 results",
         "2 wait for a person",
-        "0.0 jobs/s",
+        "1,185 not begun",
     ):
         assert figure in said
     assert "…" not in said
@@ -234,6 +284,20 @@ def test_display_counts_ordered_rows_where_no_more_is_wanted(clock):
     assert frame_of(progress)[0] == "invoices · 0 s · 40 of 100 ordered"
 
 
+def test_notebook_display_is_full_when_all_that_was_asked_for_is_done(clock):
+    progress = Progress(clock=clock)
+    counts = Counts(planned=35, completed=5)
+    progress.attach(
+        stages=ALL_STAGES,
+        counts=lambda: counts,
+        admitting=lambda: True,
+        bounds=Bounds(),
+        limits=Limits(),
+        limit=0,
+    )
+    assert '<progress max="5" value="5">' in NotebookDisplay(progress, "b")._html()
+
+
 def test_lines_display_prints_failures_once(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)
@@ -248,7 +312,7 @@ def test_lines_display_prints_failures_once(clock):
     told = [line for line in stream.getvalue().splitlines() if "failed:" in line]
     assert told == [
         "b: failed: line 7, key K7: failed in Review",
-        "b: failed: 2 rows, last line 7, key K7: failed in Review",
+        "b: failed: 2 rows: failed in Review (last line 7, key K7)",
     ]
 
 

@@ -13,8 +13,8 @@ from certificates import certificate, needs_openssl
 from command_line import WRONG_KEY, ago, at, leading_to, serving
 from simulator_thread import SimulatorThread
 
+from opus_async.cli.checks import State
 from opus_async.cli.doctor import certificate_check, local_checks
-from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
 from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.builtin import BUILTIN

@@ -9,11 +9,14 @@ from command_line import leading_to
 from simulator_thread import SimulatorThread
 
 from opus_async.cli import outcomes
+from opus_async.cli.platforms.opus import ENTRY
+from opus_async.cli.target import Target
 from opus_async.errors import DownloadError
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.simulator import SimulatorConfig
 
+OPUS = Target(ENTRY)
 FILE = "https://files.opus.com/media/private/generated/output_1.pdf"
 
 
@@ -129,5 +132,7 @@ def test_download_option_keeps_output_named_files():
     outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED, outputs={"files": "paid for"})
     ending = outcomes.JobEnd(outcome, {"files": [FILE]}, files={"files": ["out/a"]})
     assert outcomes._outputs(ending) == {"files": "paid for"}
-    assert outcomes.as_json(ending)["files"] == {"files": ["out/a"]}
-    assert outcomes.as_json(outcomes.JobEnd(outcome, {}, error=DownloadError("x", destination="a")))["error"]
+    assert outcomes.as_json(ending, OPUS)["files"] == {"files": ["out/a"]}
+    assert outcomes.as_json(outcomes.JobEnd(outcome, {}, error=DownloadError("x", destination="a")), OPUS)[
+        "error"
+    ]

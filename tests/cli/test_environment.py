@@ -9,8 +9,10 @@ from contextlib import chdir
 import pytest
 from command_line import WRONG_KEY, at, serving
 
-from opus_async.cli import environment as env_file
+from opus_async.cli.environment import MOST_BYTES, EnvironmentFile
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.platforms.operativus import ENTRY as OPERATIVUS
+from opus_async.cli.platforms.opus import ENTRY
 from opus_async.errors import ConfigurationError
 
 TEXT = "T3xtOnlyWorkfl0w"
@@ -21,7 +23,7 @@ VENDOR = "https://operator.opus.com"
 def loaded(path, **environ):
     """What the environment is, once the file was loaded as the .env of its folder."""
     with chdir(path.parent):
-        env_file.load(None, environ)
+        EnvironmentFile(None, environ).load(ENTRY)
     return environ
 
 
@@ -217,7 +219,7 @@ def unreadable(request, tmp_path):
         case "NUL":
             path.write_bytes(b"OPUS_API=v\x001\n")
         case "too large":
-            path.write_bytes(b"#" * (env_file.MOST_BYTES + 1))
+            path.write_bytes(b"#" * (MOST_BYTES + 1))
         case "a loop":
             path.symlink_to(path)
     return path
@@ -257,7 +259,7 @@ def test_env_file_option_reads_named_pipe_to_its_end(tmp_path):
     writer = threading.Thread(target=path.write_text, args=("OPUS_API=v1\n",))
     writer.start()
     environ = {}
-    env_file.load(path, environ)
+    EnvironmentFile(path, environ).load(ENTRY)
     writer.join()
     assert environ == {"OPUS_API": "v1"}
 
@@ -279,3 +281,27 @@ def test_env_file_does_not_complain_about_malformed_lines(opus, to, dotenv):
     dotenv("this: is {no line\n$$$\n")
     said = opus(*SHOW, env=to)
     assert (said.code, "dotenv" in said.err) == (0, False)
+
+
+# Another platform's
+
+
+def test_env_file_gives_each_platform_its_own_names(dotenv):
+    text = "OPERATIVUS_TOKEN=t\nOPUS_SERVICE_KEY=_abc\nOPERATIVUS_BASE_URL=http://a.test\n"
+    path, environ = dotenv(text), {}
+    with chdir(path.parent):
+        EnvironmentFile(None, environ).load(OPERATIVUS)
+    assert environ == {"OPERATIVUS_TOKEN": "t", "OPERATIVUS_BASE_URL": "http://a.test"}
+
+
+@pytest.mark.parametrize("secret", ["OPERATIVUS_TOKEN", "OPERATIVUS_PASSWORD"])
+def test_env_file_may_not_send_operativus_secret_elsewhere(dotenv, secret):
+    path = dotenv("OPERATIVUS_BASE_URL=http://evil.test\n")
+    with chdir(path.parent), pytest.raises(ConfigurationError, match=r"evil\.test, and the (token|password)"):
+        EnvironmentFile(None, {secret: "mine"}).load(OPERATIVUS)
+    with chdir(path.parent):
+        EnvironmentFile(None, {secret: "mine"}).load(ENTRY)  # which is about that platform alone
+    dotenv(f"OPERATIVUS_BASE_URL=http://mine.test\n{secret}=mine\n")
+    with chdir(path.parent):
+        EnvironmentFile(None, environ := {secret: "mine"}).load(OPERATIVUS)
+    assert environ["OPERATIVUS_BASE_URL"] == "http://mine.test"

@@ -10,11 +10,14 @@ from command_line import Terminal, leading_to
 from simulator_thread import SimulatorThread
 
 from opus_async.cli.job_progress import LINE_EVERY, TICK, JobProgress
+from opus_async.cli.platforms.opus import ENTRY
+from opus_async.cli.target import Target
 from opus_async.events import FailureClass, JobStageChanged, JobStatusSeen, RequestKind, RequestRetried
 from opus_async.simulator import SimulatorConfig
 
 TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x")
 ERASE = "\r\x1b[K"
+OPUS = Target(ENTRY)
 PARKED = "WAITING for a person to act in Opus"
 
 
@@ -52,7 +55,7 @@ def retried():
 
 def test_job_progress_in_log_prints_line_per_stage_status_and_retry(clock):
     stream = io.StringIO()
-    story = JobProgress(stream, clock=clock)
+    story = JobProgress(OPUS, stream, clock=clock)
     assert story.period == LINE_EVERY
     story.draw()
     for event in (moved("initiate"), moved("execute", "2514"), moved("watch", "2514"), seen("PENDING")):
@@ -80,7 +83,7 @@ def test_job_progress_in_log_prints_line_per_stage_status_and_retry(clock):
 def test_job_progress_on_terminal_redraws_one_line_and_erases_it(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     stream = io.StringIO()
-    story = JobProgress(stream, live=True, clock=clock)
+    story = JobProgress(OPUS, stream, live=True, clock=clock)
     assert story.period == TICK
     story(moved("watch", "2514"))
     story(seen("IN_PROGRESS"))
@@ -103,7 +106,7 @@ def test_job_progress_on_terminal_redraws_one_line_and_erases_it(clock, monkeypa
 
 def test_job_progress_prints_retry_outside_of_job_without_stage(clock):
     stream = io.StringIO()
-    JobProgress(stream, clock=clock)(retried())
+    JobProgress(OPUS, stream, clock=clock)(retried())
     assert stream.getvalue() == "    0.0 s  status again in 1.2 s (server error: HTTP 502)\n"
 
 
@@ -121,7 +124,7 @@ def test_job_progress_prints_retry_outside_of_job_without_stage(clock):
 )
 def test_job_progress_prints_done_only_with_job_id_and_tells_what_goes_on(clock, events, told, remaining):
     stream = io.StringIO()
-    story = JobProgress(stream, clock=clock)
+    story = JobProgress(OPUS, stream, clock=clock)
     for event in events:
         story(event)
     assert ("done" in stream.getvalue()) is told
@@ -133,7 +136,7 @@ def test_job_progress_survives_broken_pipe(clock):
         def write(self, text):
             raise BrokenPipeError
 
-    JobProgress(Gone(), clock=clock)(retried())
+    JobProgress(OPUS, Gone(), clock=clock)(retried())
 
 
 @pytest.fixture(scope="module")

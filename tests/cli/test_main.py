@@ -16,9 +16,11 @@ from installed_script import installed_script
 from simulator_thread import SimulatorThread
 
 import opus_async
-from opus_async.cli import connection, error_report, errors, main, parser, program
+from opus_async.cli import error_report, errors, main, operativus, parser, program
 from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
+from opus_async.cli.platforms.opus import ENTRY, Generation
+from opus_async.cli.target import Target
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
     AmbiguousExecution,
@@ -47,6 +49,7 @@ from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
 
+OPUS = Target(ENTRY)
 HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_async.simulator.server")
 
 
@@ -64,6 +67,8 @@ HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_as
         ("simulate",),
         ("batch",),
         *(("batch", verb) for verb in VERBS),
+        ("operativus",),
+        *(("operativus", verb) for verb in operativus.VERBS),
     ],
 )
 def test_cli_help_names_command_and_exits_0(opus, words):
@@ -120,6 +125,12 @@ def test_cli_version_prints_package_version(opus):
         ("run", "W", "--api", "both"),
         ("wait",),
         ("wait", "1", "2"),
+        ("operativus",),
+        ("operativus", "fly"),
+        ("operativus", "run", "W"),
+        ("operativus", "resume", "R"),
+        ("operativus", "runs", "W", "--limit", "0"),
+        ("operativus", "apply"),
         ("simulate", "--faults", "fire"),
     ],
 )
@@ -216,7 +227,7 @@ def test_api_option_is_offered_by_every_platform_command(opus, words):
 
 
 def test_api_option_choices_are_known_to_client():
-    for api in get_args(connection.Generation):
+    for api in get_args(Generation):
         assert api_versions(api, callback_url=None, plain_http=False)
 
 
@@ -312,7 +323,7 @@ def _down():
     ],
 )
 def test_exit_code_follows_from_error_class_and_stage(error, code, capsys):
-    assert error_report.report(error, debug=False) is code
+    assert error_report.report(error, debug=False, target=OPUS) is code
     assert capsys.readouterr().err.startswith("opus-async: ")
 
 
@@ -351,13 +362,13 @@ NEXT = {
 
 @pytest.mark.parametrize("error", NEXT, ids=repr)
 def test_error_report_suggests_next_command_with_same_api_option(error, capsys):
-    error_report.report(error, debug=False, api="v1")
+    error_report.report(error, debug=False, target=Target(ENTRY, api="v1"))
     told = re.findall(r"opus-async ((?:wait|audit|doctor)[a-zA-Z0-9 -]*)", capsys.readouterr().err)
     assert tuple(told) == NEXT[error]
 
 
 def test_error_report_warns_of_second_bill_for_unknown_outcome(capsys):
-    error_report.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False)
+    error_report.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False, target=OPUS)
     assert "Do not run the same inputs" in capsys.readouterr().err
 
 
@@ -377,7 +388,7 @@ def test_error_message_in_json_has_cli_command_instead_of_python_call(action):
     error = OpusError("What happened.", job_id="2514", stage="watch")
     error.advised(action, hint(NextStep(action, "2514")))
     assert error.hint in str(error)
-    said = errors.message_of(error, "v1")
+    said = errors.message_of(error, Target(ENTRY, api="v1"))
     assert said == f"What happened. {HINTED[action]}".strip()
 
 
@@ -385,11 +396,11 @@ def test_error_report_has_no_python_and_each_advice_once(capsys):
     step = NextStep(NextAction.WAIT_FOR_JOB, "2514")
     error = DeadlineExceeded("Too late.", job_id="2514", stage="watch").advised(step.action, hint(step))
     assert str(error) == "Too late. jobs.outcome('2514') goes on waiting. [job 2514, stage watch]"
-    error_report.report(error, debug=False)
+    error_report.report(error, debug=False, target=OPUS)
     said = capsys.readouterr().err
     assert said.startswith("opus-async: Too late. [job 2514, stage watch]\n")
     assert said.count("opus-async wait 2514") == said.count("opus-async audit 2514") == 1
-    error_report.report(_down(), debug=False)
+    error_report.report(_down(), debug=False, target=OPUS)
     assert "RetryPolicy" not in capsys.readouterr().err
 
 

@@ -39,6 +39,7 @@ def test_table_columns_shrink_the_widest_first():
         ("日本語", 5, ["日本", "語"]),
         ("", 5, [""]),
         ("      ", 5, [""]),
+        ("  one two", 6, ["  one", "  two"]),
     ],
 )
 def test_table_cells_wrap_between_words_and_cut_long_words(text, width, lines):

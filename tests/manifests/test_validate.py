@@ -614,7 +614,7 @@ async def test_validation_table_shows_binding_problems_and_verdict(opened, place
     assert "Document   Document   file   display name" in shown
     assert any(line.split()[:4] == ["error", "2", "line", "2"] for line in shown.splitlines())
     assert "4 rows: 1 can be run, 3 cannot." in shown
-    assert "Expected: 1 job, 1 file of 20 B to upload, at least 5 requests, 20 s to 2 min 00 s." in shown
+    assert "Expected: 1 job, 1 file of 20 B to upload, at least 5 requests, 20 s to 2 min." in shown
     assert max(len(line) for line in table(found, 80).splitlines()[:12]) <= 80
     assert "\n\n\n" not in shown
 

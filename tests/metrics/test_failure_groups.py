@@ -15,7 +15,7 @@ from opus_async.errors import (
 )
 from opus_async.gaps import Gapped, gapped, group_of, literal
 from opus_async.input_problems import ProblemCode, Unfit
-from opus_async.metrics.failure_groups import group_key, group_label
+from opus_async.metrics.failure_groups import group_key, group_label, says_more
 
 
 def _no_file(name, subject="'Document' (doc)"):
@@ -98,3 +98,18 @@ def test_gapped_text_accepts_braces_in_any_part():
 def test_gapped_text_tells_what_stands_in_its_gaps():
     text = gapped("{}: {}", gapped("asked {} at {}", 2, "noon"), "late")
     assert (text.group, text.parts) == ("asked … at …: …", ("2", "noon", "late"))
+
+
+@pytest.mark.parametrize(
+    ("error", "label", "more"),
+    [
+        (None, "failed in Review", False),
+        ("The host is gone", "The host is gone", False),
+        ("The job ended as FAILED: failed nodes: Review", "failed in Review", False),
+        ("The job ended as FAILED: failed nodes: Review (page 3 is blank)", "failed in Review", True),
+        ("The job ended as FAILED: failed nodes: OCR, Review", "failed in Review", True),
+        ("HTTP 500 of GET https://a.example", "HTTP 500", True),
+    ],
+)
+def test_failure_group_tells_whether_an_error_says_more_than_its_title(error, label, more):
+    assert says_more(error, label) is more

@@ -127,6 +127,26 @@ def test_progress_rates_cover_last_ten_seconds(progress, clock):
     assert rates.left.least == rates.left.most == pytest.approx(30)
 
 
+def test_progress_rate_covers_a_longer_time_where_few_end(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=100)
+    rates = run_at(progress, batch, clock, seconds=240, rate=0.1)
+    assert rates.jobs == pytest.approx(0.1, rel=0.15)
+    rates = run_at(progress, batch, clock, seconds=20, rate=2)
+    assert rates.jobs == pytest.approx(2)
+
+
+def test_progress_counts_attempts_without_an_answer_as_requests(progress):
+    progress(answered("status"))
+    progress(answered("status", 503))
+    progress(retried(FailureClass.OVERLOADED, 503))  # of the answer before
+    progress(retried(FailureClass.GARBLED))  # an answer came, and was counted
+    progress(retried(FailureClass.BROKEN))
+    progress(retried(FailureClass.UNSENT))
+    assert progress.requests.total() == 2
+    assert progress.attempts == 4
+
+
 def test_progress_time_left_is_unknown_before_three_percent(clock):
     progress = Progress(clock=clock)
     batch = Batch(progress, planned=1000, completed=500)
@@ -208,10 +228,10 @@ def test_progress_time_left_is_unknown_when_no_more_rows_begin(clock):
     assert progress.ending
     assert progress.rates().left is None
     assert progress.bottleneck() is None
-    assert display.line(progress).endswith("0 retries, ending")
+    assert display.line(progress).endswith("5.0 jobs/s, ending")
     progress.why_ending = lambda: "halted: 3 of 4 rows failed; waiting for those in flight"
     assert display.line(progress).endswith(
-        "0 retries, halted: 3 of 4 rows failed; waiting for those in flight"
+        "5.0 jobs/s, halted: 3 of 4 rows failed; waiting for those in flight"
     )
 
 

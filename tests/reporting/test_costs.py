@@ -33,15 +33,15 @@ def test_cost_of_jobs_is_as_people_reckon(jobs, price, cost):
 def test_cost_that_is_certain_is_one_sum():
     cost = Cost(price=0.12, jobs=BilledJobs(certain=98, possible=0, in_flight=0))
     assert billed(cost) == "11.76"
-    assert cost_text(cost) == "98 jobs completed, 11.76 at 0.12 each."
+    assert cost_text(cost) == "11.76 for 98 completed jobs, at 0.12 each."
 
 
 def test_cost_with_possible_jobs_is_a_range():
     cost = Cost(price=0.12, jobs=BilledJobs(certain=1, possible=2, in_flight=1))
     assert billed(cost) == "0.12 to 0.36"
     assert cost_text(cost) == (
-        "1 job completed, 0.12 at 0.12 each; up to 0.36, as 2 more may have completed (unknown rows, second "
-        "orders); 0.12 more when the 1 job in flight complete."
+        "0.12 for 1 completed job, at 0.12 each; at most 0.36, if 2 more completed unseen (unknown rows, "
+        "second orders); 0.12 more if the job in flight completes."
     )
     assert cost.as_json() == {
         "price": 0.12,

@@ -7,6 +7,7 @@ import threading
 from typing import Any, Self
 
 from opus_async.simulator import Simulator, SimulatorConfig
+from opus_async.simulator.operativus.access import OperativusAccess
 
 
 class SimulatorThread:
@@ -27,6 +28,11 @@ class SimulatorThread:
     @property
     def service_key(self) -> str:
         return self._simulator.service_key
+
+    @property
+    def operativus(self) -> OperativusAccess:
+        """Of the Operativus beside it only where it is, and who may use it: it is told things in its loop."""
+        return self._simulator.operativus
 
     def state(self, *, jobs: str = "1") -> dict[str, Any]:
         """What GET /_simulator/state answers."""

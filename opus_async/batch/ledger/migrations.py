@@ -31,7 +31,7 @@ UPDATE rows SET doubt = error WHERE state = 'unknown' AND remote_id IS NULL AND 
 _VERSION = "UPDATE meta SET value = ? WHERE name = 'schema_version'"
 _HAS_COLUMN = "SELECT 1 FROM pragma_table_info('rows') WHERE name = ?"
 _HAS_SETTLE_AFTER = "SELECT 1 FROM pragma_table_info('sessions') WHERE name = 'settle_after'"
-_HAS_ALIAS = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'alias'"
+HAS_ALIAS = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'alias'"
 _DECIDED_BY = f"CASE note WHEN 'resolved by a person' THEN '{BY_PERSON}' END"
 """What told it before there was the column."""
 _FILL_DECIDED_BY = f"UPDATE rows SET decided_by = {_DECIDED_BY}"  # noqa: S608 - words of ours
@@ -53,7 +53,7 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
         connection.execute(_FILL_DECIDED_BY)
     if connection.execute(_HAS_SETTLE_AFTER).fetchone() is None:  # nor has a first one of version 2
         connection.execute("ALTER TABLE sessions ADD COLUMN settle_after REAL")
-    if connection.execute(_HAS_ALIAS).fetchone() is None:
+    if connection.execute(HAS_ALIAS).fetchone() is None:
         connection.execute("ALTER TABLE jobs ADD COLUMN alias TEXT")
     return dict(facts)
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.migrations import show_current_columns
+from opus_async.batch.ledger.migrations import HAS_ALIAS, show_current_columns
 from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
@@ -37,6 +37,7 @@ from opus_async.metrics.cost import BilledJobs, Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
+from opus_async.transport.shortage import out_of
 
 _NEEDS_WRITING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
@@ -69,6 +70,7 @@ _JOB = """
 SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
 WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way
 """
+_ALIAS = "SELECT alias FROM jobs WHERE remote_id = ? AND row = ? AND NOT gave_way"
 _SESSIONS = """
 SELECT id, began_at, ended_at,
        max(began_at, coalesce(ended_at, 0), coalesce(sampled.at, 0), coalesce(changed.at, 0)),
@@ -191,6 +193,12 @@ class LedgerReader:
         digest, world = found
         return EarlierJob(remote_id=row.remote_id, world=self._json(world), digest=digest, state=row.state)
 
+    def alias_of(self, row: StoredRow) -> str | None:
+        """The second id of the job of a row; None where it has none, or none is known."""
+        if next(self._select(HAS_ALIAS), None) is None:
+            return None
+        return next((alias for (alias,) in self._select(_ALIAS, (row.remote_id, row.id))), None)
+
     def sessions(self) -> tuple[StoredSession, ...]:
         """All sessions, the oldest first."""
         names = [each.name for each in fields(StoredSession)]
@@ -265,6 +273,8 @@ class LedgerReader:
             self._results.seek(offset)
             line = self._results.read(length)
         except OSError as error:
+            if out_of(error):
+                raise to_ledger_error(error, self.directory / RESULTS) from None
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
         if hashlib.sha256(line).hexdigest() == digest:
             result: dict[str, Any] = json.loads(line)
@@ -316,7 +326,8 @@ class LedgerReader:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NEEDS_WRITING:
+            needs_writing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NEEDS_WRITING
+            if needs_writing and not out_of(error):
                 raise LedgerError(
                     f"{self._path} cannot be opened: reading it takes the right to write to its folder (for "
                     "memory that it shares with its writer, and to undo what a dead one left half-written). "

@@ -23,6 +23,11 @@ SELECT session, coalesce(json_extract(data, '$.requests'), 0), coalesce(json_ext
        coalesce(json_extract(data, '$.throttled'), 0), coalesce(json_extract(data, '$.uploaded_bytes'), 0)
 FROM samples WHERE id IN (SELECT max(id) FROM samples GROUP BY session)
 """
+_COMPLETED = "state = 'completed'"
+_WHOLE = """(started_at IS NULL OR session IS NULL
+     OR started_at >= (SELECT began_at FROM sessions WHERE sessions.id = rows.session))"""
+"""Of a row that one session followed from its beginning on. Of others only the last session left timings: a
+job that was ordered an hour before seems to have run for the seconds in which its end was noticed."""
 _AGAIN = "SELECT coalesce(sum(attempts > 1), 0), coalesce(sum(orders > 1), 0) FROM rows"
 _IDENTICAL = "SELECT count(digest) - count(DISTINCT digest) FROM rows"
 _ENDS = "SELECT session, ended_at, state = 'completed' FROM rows WHERE ended_at IS NOT NULL"
@@ -41,7 +46,7 @@ WHERE {CAUSE} = ?
 ORDER BY position, id LIMIT ?
 """  # noqa: S608 - names of ours
 _SLOWEST = f"""
-SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0
+SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0 AND {_WHOLE}
 ORDER BY json_extract(timings, '$.{TOTAL}') DESC, position LIMIT ?
 """  # noqa: S608 - words of ours, no values
 _RESULTS_SIZE = "SELECT coalesce(sum(result_length), 0) FROM rows WHERE state = 'completed'"
@@ -103,7 +108,7 @@ class SlowRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestTotals:
-    """What a session sent: requests answered, attempts repeated, those of them for a 429, bytes of files."""
+    """What a session sent: requests, attempts that were repeated, for a 429 of these, bytes of files."""
 
     requests: int = 0
     retries: int = 0
@@ -173,6 +178,8 @@ class ReportQueries(LedgerReader):
     def stage_seconds(self, *, completed: bool) -> Mapping[str, array[float]]:
         """Stage -> how long rows were in it, in the platform's order; exact, at 8 bytes a value.
 
+        Rows that more than one session followed are left out: see :meth:`timed_in_part`.
+
         Args:
             completed: Whether only rows that completed are asked; else all that ended.
         """
@@ -182,20 +189,25 @@ class ReportQueries(LedgerReader):
             return {}
         values = {name: array("d") for name in names}
         columns = ", ".join("json_extract(timings, ?)" for _ in names)
-        chosen = "state = 'completed'" if completed else "ended_at IS NOT NULL"
-        statement = f"SELECT {columns} FROM rows WHERE {chosen} AND timings IS NOT NULL"  # noqa: S608 - names of ours
+        statement = f"SELECT {columns} FROM rows WHERE {_timed(completed=completed)} AND {_WHOLE}"  # noqa: S608 - names of ours
         for found in self._select(statement, tuple(f'$."{name}"' for name in names)):
             for seconds, kept in zip(found, values.values(), strict=True):
                 if seconds is not None:
                     kept.append(seconds)
         return {name: kept for name, kept in values.items() if kept}
 
+    def timed_in_part(self, *, completed: bool) -> int:
+        """How many rows of the same kind were begun in one session and ended in another: nobody timed all."""
+        chosen = _timed(completed=completed)
+        (count,) = self._one(f"SELECT count(*) FROM rows WHERE {chosen} AND NOT {_WHOLE}")  # noqa: S608 - names of ours
+        return int(count)
+
     def examples(self, cause: str, limit: int) -> list[Example]:
         """The first rows that did not complete for one reason."""
         return [_example(row) for row in self._select(_EXAMPLES, (cause, limit))]
 
     def slowest(self, limit: int) -> list[SlowRow]:
-        """The rows that took longest."""
+        """The rows that took longest, of those that one session followed from beginning to end."""
         return [_slow(row) for row in self._select(_SLOWEST, (limit,))]
 
     def results_size(self) -> int:
@@ -232,6 +244,11 @@ class ReportQueries(LedgerReader):
     def _one(self, statement: str) -> tuple[Any, ...]:
         (found,) = self._select(statement)
         return found
+
+
+def _timed(*, completed: bool) -> str:
+    """Which rows are timed, in SQL."""
+    return f"{_COMPLETED if completed else 'ended_at IS NOT NULL'} AND timings IS NOT NULL"
 
 
 def _example(values: tuple[Any, ...]) -> Example:

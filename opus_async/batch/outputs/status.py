@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from opus_async.batch.choices import DIED, RUNNING
 from opus_async.batch.ledger.lock import Process, holder
@@ -22,6 +22,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.samples import Ending
 from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
+from opus_async.text import counted
 
 LOOKS_BACK = 300.0
 """Seconds over which the rate is taken."""
@@ -37,6 +38,7 @@ class Status:
 
     Attributes:
         directory: Of the batch.
+        platform: Whose jobs the rows are.
         workflow_id: What the rows are jobs of.
         manifest: Where they came from.
         counts: Rows by state.
@@ -46,19 +48,21 @@ class Status:
             before the first.
         speed: None unless it runs and enough was seen.
         left: Until all but the rows that wait for a person have ended. None unless it runs, enough was seen
-            and such rows are left.
+            and such rows are left; and where it is being ended early, with rows that it does not begin.
         inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
             it, and when nothing recent is known that fits the counts.
         inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
         ending: Why and how it is being ended early; None while it is not, or nobody works on it.
         bottleneck: What limits it, by the last sample; None when nothing does, or nobody works on it.
         waiting: The first rows that wait for a person.
+        aliases: The ledger's number of such a row -> the second id of its job, where one is known.
         failures: Rows that ended without completing, by reason, with one example each.
         cost: What it has cost so far; None where nobody told a price.
         steps: What can be done next, the first thing first; nothing while a process is at work.
     """
 
     directory: Path
+    platform: str | None
     workflow_id: str | None
     manifest: str | None
     counts: Counts
@@ -72,6 +76,7 @@ class Status:
     ending: Ending | None
     bottleneck: Bottleneck | None
     waiting: tuple[StoredRow, ...]
+    aliases: Mapping[int, str]
     failures: tuple[FailureGroup, ...]
     cost: Cost | None
     steps: tuple[NextStep, ...]
@@ -80,6 +85,13 @@ class Status:
     def rest_waits(self) -> bool:
         """Whether all rows that have no end wait for a person."""
         return bool(self.counts.waiting) and not _rest(self.counts)
+
+
+AnswerWords: TypeAlias = Callable[[str | None, str | None], Sequence[str] | None]
+
+
+def _nobody_answers(_alias: str | None, _status: str | None) -> None:
+    return None
 
 
 def read_status(directory: Path) -> Status:
@@ -97,10 +109,13 @@ def read_status(directory: Path) -> Status:
         samples = _recent(ledger, session) if works else ()
         speed = Throughput.of([each.sample for each in samples])
         last = samples[-1].sample if samples else None
+        ending = last.ending if last else None
         seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
         ended_because = _ending(session, works=works)
+        waiting = tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN))
         return Status(
             directory=directory,
+            platform=ledger.meta.fingerprint.platform,
             workflow_id=ledger.meta.fingerprint.workflow_id,
             manifest=ledger.meta.manifest.path,
             counts=counts,
@@ -108,23 +123,31 @@ def read_status(directory: Path) -> Status:
             session=session,
             ended_because=ended_because,
             speed=speed,
-            left=speed.time_left(rest) if speed and (rest := _rest(counts)) else None,
+            left=speed.time_left(rest) if speed and not ending and (rest := _rest(counts)) else None,
             inside=seen.sample.inside if seen else {},
             inside_at=seen.at if seen else None,
-            ending=last.ending if last else None,
+            ending=ending,
             bottleneck=last.bottleneck if last else None,
-            waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
+            waiting=waiting,
+            aliases={row.id: alias for row in waiting if (alias := ledger.alias_of(row)) is not None},
             failures=ledger.failures_by_cause(1),
             cost=ledger.cost(),
             steps=() if process else tuple(next_steps(counts, session, process)),
         )
 
 
-def as_json(status: Status) -> dict[str, Any]:
-    """The status for programs: numbers as they are, times in ISO 8601, commands as lists of words."""
+def as_json(status: Status, answer: AnswerWords = _nobody_answers) -> dict[str, Any]:
+    """The status for programs: numbers as they are, times in ISO 8601, commands as lists of words.
+
+    Args:
+        status: The status.
+        answer: Gives the arguments of our command that answers a paused job, by the second id of the job and
+            the platform's own word for the pause; None where there is no such command.
+    """
     session = status.session
     return {
         "directory": str(status.directory),
+        "platform": status.platform,
         "workflow_id": status.workflow_id,
         "manifest": status.manifest,
         "total": status.counts.total,
@@ -150,7 +173,10 @@ def as_json(status: Status) -> dict[str, Any]:
                 "location": row.location,
                 "key": row.key,
                 "job_id": row.remote_id,
+                "alias": status.aliases.get(row.id),
+                "status": row.status,
                 "since": iso(row.waiting_since),
+                "answer": answer(status.aliases.get(row.id), row.status),
             }
             for row in status.waiting
         ],
@@ -170,7 +196,14 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
         case Action.CHECK_SETUP:
             yield "check key, network and limits", ("doctor",)
         case Action.RESUME:
-            yield "go on where it stopped", ("batch", "resume", place)
+            yield (
+                f"go on with {counted(step.rows, 'row that is left', 'rows that are left')}",
+                (
+                    "batch",
+                    "resume",
+                    place,
+                ),
+            )
         case Action.LOOK_AGAIN:
             yield "look at the unknown rows again", ("batch", "resume", place)
         case Action.DECIDE:

@@ -22,12 +22,13 @@ def summarise(directory: Path) -> dict[str, Any]:
     Returns:
         As JSON can hold it: ``total = completed + failed + cancelled + timed_out + unknown + in_flight +
         not_started``; ``waiting`` are those of the rows in flight that wait for a person;
-        ``duplicate_uploads_saved``, ``stray_shells`` and ``wall_seconds`` (the time that sessions worked)
-        over all sessions; ``cost`` (``price, billed_jobs, billed, billed_jobs_at_most, billed_at_most,
-        in_flight_jobs, in_flight``), None without a price; ``attempts``, how often rows were taken up, over
-        all rows; ``exit_code`` and ``ended_because`` of the last session (``finished``; ``limit_reached`` or
-        ``all_ordered`` where it went as far as it was to go and rows are left; ``died`` if it could not say,
-        ``running`` while it runs);
+        ``duplicate_uploads_saved``, ``stray_shells`` (jobs made and never started, at most: the answers that
+        would tell were lost) and ``wall_seconds`` (the time that sessions worked) over all sessions; ``cost``
+        (``price, billed_jobs, billed, billed_jobs_at_most, billed_at_most, in_flight_jobs, in_flight``), None
+        without a price; ``attempts``, how often rows were taken up, over all rows; ``exit_code``
+        and ``ended_because`` of the last session (``finished``; ``limit_reached`` or ``all_ordered`` where it
+        went as far as it was to go and rows are left; ``died`` if it could not say, ``running`` while it
+        runs);
         ``started_at`` and ``ended_at`` in ISO 8601, UTC, None for what is not; ``sessions``, oldest first.
 
     Raises:

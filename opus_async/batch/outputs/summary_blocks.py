@@ -13,7 +13,7 @@ from opus_async.batch.outputs.iso_dates import DateForm, as_datetime, date_form
 from opus_async.batch.outputs.summary import summary_of
 
 _NAMES = {
-    "stray_shells": "Jobs never started",
+    "stray_shells": "Jobs never started, at most",
     "ended_because": "Ended because",
     "workflow_id": "Workflow id",
 }

@@ -116,7 +116,7 @@ def _tell_goal(setup: SessionSetup) -> None:
     if goal == EVERYTHING and price is None:
         return
     begun = planned if goal.limit is None else min(planned, goal.limit)
-    told = f"{counted(begun, 'job')} to begin{_about(begun, price)}"
+    told = f"{counted(begun, 'job')} to begin{_about(begun, price)}" if begun else "no job to begin"
     if planned > begun:
         told += f"; {counted(planned - begun, 'row')}{_about(planned - begun, price)}, left for a resume"
     if goal.until_ordered:

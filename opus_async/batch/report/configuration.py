@@ -34,6 +34,7 @@ _ELSEWHERE = frozenset(
         "constants_in_digests",
         "workflow",
         "manifest.stamp",
+        "client.limits.max_in_flight",
     }
 )
 """Facts that stand elsewhere in the report, or tell a reader nothing."""
@@ -71,8 +72,10 @@ def _grouped(facts: Mapping[str, Any]) -> Mapping[str, list[tuple[str, str]]]:
     for name in dict.fromkeys((*_GROUPS, *sorted(facts))):
         if name not in facts or name in _ELSEWHERE:
             continue
-        title = _GROUPS.get(name, name.replace("_", " ").capitalize())
-        for line in _flat("", facts[name]):
+        title, values = _GROUPS.get(name, name.replace("_", " ").capitalize()), facts[name]
+        if name == "manifest" and values.get("path") == values.get("manifest"):
+            values = {**values, "path": None}
+        for line in _flat("", values):
             alike = (line[0].removeprefix("limits."), line[1])
             if f"{name}.{line[0]}" not in _ELSEWHERE and alike not in said:
                 said.add(alike)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opus_async import text
+from opus_async.batch.ledger.report_queries import RequestTotals
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import costs, figures
 from opus_async.reporting.charts.bars import Part
-
-_NEITHER = (text.NOTHING, text.NOTHING)
 
 
 def parts(counts: Counts) -> list[Part]:
@@ -32,12 +31,6 @@ def parts(counts: Counts) -> list[Part]:
 def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
     """Name, value, and a note."""
     traffic, downloads = data.traffic, data.downloads
-    run_median, run_high = _median_and_high(data.run_time)
-    row_median, row_high = _median_and_high(data.row_time)
-    saved = figures.at_least(data.uploads_saved, known=data.all_told)
-    strays = figures.at_least(data.stray_shells, known=data.all_told)
-    retried = f"{figures.share(traffic.retries, traffic.requests)} of the requests"
-    again = f"{text.counted(data.started_again, 'row') if data.started_again else 'none'} more than once"
     yield (
         "Wall time",
         figures.duration(data.worked) if data.sessions else text.NOTHING,
@@ -47,22 +40,47 @@ def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
         yield "Billed", costs.billed(data.cost), f"at {costs.money(data.cost.price)} for each completed job"
     rate = data.rows_per_hour
     yield "Completed per hour", text.NOTHING if rate is None else text.figure(rate), "of wall time"
-    yield "Run time, median", run_median, "of a job, until its end was noticed"
-    yield "Run time, 95th percentile", run_high, "19 of 20 jobs are quicker"
-    yield "Whole row, median", row_median, "waits for its turn included"
-    yield "Whole row, 95th percentile", row_high, "19 of 20 rows are quicker"
+    yield "Run time, median", *_spread(data.run_time, "of a job, until its end is noticed")
+    yield "Whole row, median", *_spread(data.row_time, "waits included")
     yield "Requests", text.count(traffic.requests), _per_row(traffic.requests, data)
-    yield "Retries", text.count(traffic.retries), retried
-    yield "Turned away with 429", text.count(traffic.throttled), "among the retries"
-    yield "Rows taken up", text.count(data.attempts), again
-    yield "Uploaded", figures.size(traffic.uploaded_bytes), "repeated attempts included"
-    yield "Uploads saved", saved, "same content, sent once"
-    yield "Jobs never started", strays, "made and left, unbilled"
-    yield "Downloads", text.count(downloads.files), f"files, {figures.size(downloads.size)} in all"
+    yield "Retries", text.count(traffic.retries), _retried(traffic)
+    if data.started_again:
+        yield (
+            "Rows taken up",
+            text.count(data.attempts),
+            f"{text.counted(data.started_again, 'row')} repeatedly",
+        )
+    if traffic.uploaded_bytes or data.uploads_saved:
+        yield "Uploaded", figures.size(traffic.uploaded_bytes), _saved(data)
+    if downloads.files:
+        yield "Downloaded", figures.size(downloads.size), text.counted(downloads.files, "file")
+    if data.stray_shells and data.all_told:
+        yield (
+            "Jobs never started",
+            f"≤\N{NO-BREAK SPACE}{text.count(data.stray_shells)}",
+            "made and left, unbilled",
+        )
 
 
-def _median_and_high(times: Distribution | None) -> tuple[str, str]:
-    return _NEITHER if times is None else (figures.duration(times.median), figures.duration(times.high))
+def _spread(times: Distribution | None, note: str) -> tuple[str, str]:
+    """A median, and a note with what 95 of 100 do not exceed."""
+    if times is None:
+        return text.NOTHING, note
+    return figures.duration(
+        times.median
+    ), f"{note}; 95\N{NO-BREAK SPACE}% within {figures.duration(times.high)}"
+
+
+def _retried(traffic: RequestTotals) -> str:
+    share = f"{figures.share(traffic.retries, traffic.requests)} of the requests"
+    return f"{share}; {text.count(traffic.throttled)} by\N{NO-BREAK SPACE}429" if traffic.throttled else share
+
+
+def _saved(data: ReportData) -> str:
+    if not data.uploads_saved:
+        return "repeated attempts included"
+    saved = figures.at_least(data.uploads_saved, known=data.all_told)
+    return f"{saved} {text.plural(data.uploads_saved, 'upload', 'uploads')} saved: same content"
 
 
 def _wall_note(data: ReportData) -> str:

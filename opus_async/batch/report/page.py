@@ -15,11 +15,8 @@ from opus_async.batch.report.verdict import verdict
 from opus_async.reporting import figures
 from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.page import page as page_of
-from opus_async.stages import PAUSED, REQUEST_WAIT
 
 _MOST_OUTPUTS = 12
-_SHORT = {PAUSED: "for a person", REQUEST_WAIT: "for its turn"}
-"""What is waited for outside of the platform's stages, as short as a chart needs it."""
 _GAPS = ("pause", "nothing ran (not to scale)")
 
 
@@ -46,6 +43,7 @@ def page(data: ReportData) -> bytes:
         ),
         meter_of=lambda group: meter(group.count / data.counts.not_completed, "failed", "planned"),
         uploads_saved=figures.at_least(data.uploads_saved, known=data.all_told),
+        repeated=_repeated(data),
         settings=configuration.settings(data),
         binding=configuration.binding(data),
         changes=list(configuration.changes(data)),
@@ -56,6 +54,15 @@ def page(data: ReportData) -> bytes:
         tables=tables,
         **_drawings(data),
     )
+
+
+def _repeated(data: ReportData) -> str:
+    """How many rows were taken up or ordered more than once."""
+    if not data.started_again and not data.ordered_again:
+        return "No row was taken up or ordered more than once."
+    taken = text.counted(data.started_again, "row was", "rows were") if data.started_again else "No row was"
+    ordered = text.counted(data.ordered_again, "row was", "rows were") if data.ordered_again else "none was"
+    return f"{taken} taken up more than once; {ordered} ordered a second time."
 
 
 def _drawings(data: ReportData) -> dict[str, Any]:
@@ -69,7 +76,7 @@ def _drawings(data: ReportData) -> dict[str, Any]:
     if data.in_flight.highest or data.waiting.highest:
         lines = charts.in_flight_chart(spans, data.in_flight, data.waiting)
     others = any(part.counts[NOT_COMPLETED] for part in data.ends)
-    stages = {_SHORT.get(name, name): spread for name, spread in data.stages.items()}
+    stages = {tables.NO_STAGES.get(name, name): spread for name, spread in data.stages.items()}
     return {
         "division": charts.states(key_figures.parts(data.counts)) if data.counts.total else None,
         "throughput": columns,

@@ -120,6 +120,7 @@ class ReportData:
         identical: Rows that ask for exactly what an earlier one asks for.
         sessions: The oldest first.
         timed: Which rows the spreads are taken from: ``completed``, or ``ended`` where none completed.
+        timed_in_part: Rows of these that are in no spread, as more than one session followed them.
         run_time: Of the jobs on the platform, until their ends were noticed, without what their polls waited
             for their turn; None without a row that was timed.
         row_time: Of all stages together, waits included; None without a row that was timed.
@@ -151,6 +152,7 @@ class ReportData:
     identical: int
     sessions: Sequence[Session]
     timed: str
+    timed_in_part: int
     run_time: Distribution | None
     row_time: Distribution | None
     stages: Mapping[str, Distribution]
@@ -252,6 +254,7 @@ def load(directory: Path) -> ReportData:
             identical=ledger.identical(),
             sessions=sessions,
             timed=timed,
+            timed_in_part=ledger.timed_in_part(completed=timed == "completed"),
             run_time=_run_time(ledger.meta.stages, stages),
             row_time=stages.pop(TOTAL, None),
             stages=stages,

@@ -18,7 +18,7 @@ class Step:
 
     Attributes:
         why: What it is for.
-        commands: To be typed as they are; none where a person has to act elsewhere.
+        commands: To be typed as they are.
     """
 
     why: str
@@ -37,7 +37,11 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
         case Action.ACT_IN_PLATFORM:
             after = "the batch notices by itself" if data.running else "resume"
             waiting = f"{rows} {plural(step.rows, 'waits', 'wait')}"
-            return Step(f"{waiting} for a person to act in the platform. Once that is done, {after}.")
+            return Step(
+                f"{waiting} for a person to act in the platform. Once that is done, {after}. The status "
+                "names the rows, and how they are answered from a terminal where that is possible.",
+                (_command(data, "status"),),
+            )
         case Action.FOLLOW:
             return Step(
                 "Follow it from a terminal, or make this report again.",
@@ -72,7 +76,7 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
             return _retry(step, data)
         case Action.EXPORT:
             return Step(
-                "Take what is there, inputs and outputs side by side in manifest order.",
+                "Export the results: inputs and outputs side by side, in the order of the manifest.",
                 (_command(data, "export", "--format", "xlsx"),),
             )
 

@@ -8,12 +8,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from opus_async import text
+from opus_async.batch.choices import ended_text
 from opus_async.batch.ledger.report_queries import Example, SlowRow
-from opus_async.batch.observer import ended_text
 from opus_async.batch.report.output_values import OutputValues
 from opus_async.batch.report.report_data import Group, ReportData, Session
 from opus_async.batch.rows import RowState
 from opus_async.metrics.distribution import Distribution
+from opus_async.metrics.failure_groups import says_more
 from opus_async.reporting import figures
 from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.html import Column, Table, code, isolated, link
@@ -41,7 +42,7 @@ _DOES = (
 """What happens in the stages of every platform, in their order."""
 _NO_VALUE = Markup("<i>empty</i>")
 _NOT_GIVEN = "(not among the outputs)"
-_NO_STAGES = {PAUSED: "waits for a person", REQUEST_WAIT: "waits for its turn"}
+NO_STAGES = {PAUSED: "waits for a person", REQUEST_WAIT: "waits for its turn"}
 """What timings tell besides stages of the platform."""
 _MOST_ERROR = 320
 _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
@@ -57,7 +58,7 @@ def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
     return Table(
         "Time by stage",
         (
-            Column("Stage", lambda line: _stage(line[0])),
+            Column("Stage", lambda line: _stage(line[0]), "short"),
             Column("What happens", lambda line: does.get(line[0], "")),
             Column("Rows", lambda line: text.count(line[1].rows), "number"),
             Column("Mean", lambda line: figures.duration(line[1].mean), "number"),
@@ -84,20 +85,19 @@ def counted_from_0(groups: Sequence[Group]) -> bool:
     return any(row.location is None for group in groups for row in group.examples)
 
 
-def examples(data: ReportData, rows: Sequence[Example]) -> Table[Example]:
-    """Rows that did not complete for one reason."""
-    return Table(
-        "Rows with this cause",
-        (
-            Column("Row", _place, "place"),
-            Column("Key", lambda row: code(row.key)),
-            Column("State", lambda row: STATES[row.state], "short"),
-            Column("Job", lambda row: _job(data, row)),
-            Column("Error", lambda row: isolated(row.error or text.NOTHING, _MOST_ERROR), "error"),
-        ),
-        rows,
-        "stack",
-    )
+def examples(data: ReportData, group: Group) -> Table[Example]:
+    """Rows that did not complete for one reason; what is the same in all of them stands above."""
+    differ = any(says_more(row.error, group.cause) for row in group.examples)
+    columns: list[Column[Example]] = [
+        Column("Row", _place, "place"),
+        Column("Key", lambda row: code(row.key), "short" if differ else "key"),
+    ]
+    if len(group.states) > 1:
+        columns.append(Column("State", lambda row: STATES[row.state], "short"))
+    columns.append(Column("Job", lambda row: _job(data, row), "job"))
+    if differ:
+        columns.append(Column("Error", lambda row: isolated(row.error or text.NOTHING, _MOST_ERROR), "error"))
+    return Table("Rows with this cause", tuple(columns), group.examples)
 
 
 def slowest(data: ReportData) -> Table[SlowRow]:
@@ -106,11 +106,11 @@ def slowest(data: ReportData) -> Table[SlowRow]:
         "Slowest rows",
         (
             Column("Row", lambda slow: _place(slow.row), "place"),
-            Column("Key", lambda slow: code(slow.row.key)),
+            Column("Key", lambda slow: code(slow.row.key), "key"),
             Column("Took", lambda slow: figures.duration(slow.seconds), "number"),
             Column("Most of it in", _most_of_it, "short"),
             Column("State", lambda slow: STATES[slow.row.state], "short"),
-            Column("Job", lambda slow: _job(data, slow.row)),
+            Column("Job", lambda slow: _job(data, slow.row), "job"),
         ),
         data.slowest,
     )
@@ -166,7 +166,7 @@ def some(found: Sequence[Session]) -> Sequence[Session]:
 
 
 def _stage(name: str) -> object:
-    return _NO_STAGES.get(name) or code(name)
+    return NO_STAGES.get(name) or code(name)
 
 
 def values(output: OutputValues, completed: int) -> Table[tuple[str, int]]:
@@ -177,15 +177,12 @@ def values(output: OutputValues, completed: int) -> Table[tuple[str, int]]:
         (
             Column("Value", lambda line: isolated(line[0]) if line[0] else _NO_VALUE),
             Column("Rows", lambda line: text.count(line[1]), "number"),
-            Column("Share", lambda line: _share(line[1] / completed), "number"),
+            Column("Share", lambda line: figures.share(line[1], completed), "number"),
+            Column("", lambda line: meter(line[1] / completed, "completed", "planned"), "bar"),
         ),
         [*output.values, *([(_NOT_GIVEN, rest)] if rest else [])],
         "values",
     )
-
-
-def _share(part: float) -> object:
-    return Markup("{} {}").format(figures.share(part, 1), meter(part, "completed", "planned"))
 
 
 def _place(row: Example) -> object:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opus_async.batch.observer import ended_text
+from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED, ended_text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
 from opus_async.text import count, counted, plural
@@ -19,6 +19,10 @@ class Tone(enum.StrEnum):
     NEUTRAL = "neutral"
     CAREFUL = "careful"
     BAD = "bad"
+
+
+_GOALS = {LIMIT_REACHED: "Trial done", ALL_ORDERED: "All ordered"}
+"""Ends of a session that had gone as far as it was told to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ def _at_rest(data: ReportData) -> tuple[Tone, str]:
         return Tone.CAREFUL, "Needs a look"
     if counts.planned == counts.total:
         return Tone.CAREFUL if data.sessions else Tone.NEUTRAL, "Not started"
+    if word := _GOALS.get(data.sessions[-1].view.ended_because or "") if data.sessions else None:
+        return Tone.CAREFUL if counts.not_completed else Tone.NEUTRAL, word
     waiting = counts.waiting == counts.planned + counts.in_flight
     return Tone.CAREFUL, "Waiting for people" if waiting else "Unfinished"
 
@@ -101,9 +107,13 @@ def _why(data: ReportData) -> str:
     last = data.sessions[-1]
     if last.died:
         return "The last session stopped without a word: it was killed, or its machine went down."
-    if data.counts.planned + data.counts.in_flight and last.view.ended_because:
-        return f"The last session ended early: {ended_text(last.view.ended_because)}."
-    return ""
+    because = last.view.ended_because
+    if not because or not data.counts.planned + data.counts.in_flight:
+        return ""
+    why = ended_text(because)
+    if because in _GOALS:
+        return f"{why[0].upper()}{why[1:]}."
+    return f"The last session ended early: {why}."
 
 
 def _joined(parts: list[str]) -> str:

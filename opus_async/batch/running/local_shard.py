@@ -17,6 +17,7 @@ from opus_async.batch.running.row_runner import RowRunner
 from opus_async.batch.running.row_task import Phase, RowTask, require_lease
 from opus_async.errors import LedgerError, OpusError
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.platform import JobTakenAway
@@ -46,6 +47,8 @@ class LocalShardRunner:
         accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
             been billed.
         until_ordered: Whether rows are given back once their jobs are ordered.
+        on_paused: What follows when a job waits for a person.
+        tell_paused: Called with each job whose row is parked for that, unless it was before.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class LocalShardRunner:
         outputs: Outputs | None = None,
         accept_second_bill: bool = False,
         until_ordered: bool = False,
+        on_paused: OnPaused = WhenPaused.RETURN,
+        tell_paused: Callable[[PausedJob], None] = lambda _: None,
     ) -> None:
         self._platform = lifecycle.platform
         self._journal = journal
@@ -84,6 +89,8 @@ class LocalShardRunner:
             outputs=outputs,
             accept_second_bill=accept_second_bill,
             until_ordered=until_ordered,
+            on_paused=on_paused,
+            tell_paused=tell_paused,
         )
         self._ended: Counter[RowState] = Counter()
         self._fatal: OpusError | None = None

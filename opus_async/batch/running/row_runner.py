@@ -22,7 +22,7 @@ from opus_async.errors import JobPaused, LedgerError, OpusError
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.pausing import WhenPaused
+from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
@@ -56,6 +56,8 @@ class RowRunner:
         accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
             been billed.
         until_ordered: Whether a row is given back once its job is ordered, for a later session to collect.
+        on_paused: What follows when a job waits for a person: its row is parked, or it is answered.
+        tell_paused: Called with each job whose row is parked for that, unless it was before.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class RowRunner:
         outputs: Outputs | None,
         accept_second_bill: bool,
         until_ordered: bool = False,
+        on_paused: OnPaused = WhenPaused.RETURN,
+        tell_paused: Callable[[PausedJob], None] = lambda _: None,
     ) -> None:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
@@ -81,6 +85,8 @@ class RowRunner:
         self._outputs = outputs
         self._accept_second_bill = accept_second_bill
         self._until_ordered = until_ordered
+        self._on_paused = on_paused
+        self._tell_paused = tell_paused
         self._file_changes = FileChangeCheck(journal)
         self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
@@ -128,7 +134,7 @@ class RowRunner:
             outcome = await self._job(task)
         row = task.row
         if isinstance(outcome.error, JobPaused):
-            await self._park(task, outcome)
+            await self._park(task, outcome, outcome.error)
             return None
         if outcome.error is not None and out_of(outcome.error):
             raise outcome.error
@@ -155,19 +161,30 @@ class RowRunner:
             index=row.index,
             recovered=recovered,
             journal=task,
-            on_paused=WhenPaused.RETURN,
+            on_paused=self._on_paused,
             until_started=self._until_ordered,
         )
 
-    async def _park(self, task: RowTask, paused: JobOutcome) -> None:
+    async def _park(self, task: RowTask, paused: JobOutcome, error: JobPaused) -> None:
         task.phase = Phase.ENDING
         await self._journal.parked(
             task.lease,
-            status=str(paused.status),
+            status=error.status.raw,  # which kind of pause it is decides how it is answered
             poll_in=min(max(PARKED_POLL_SHARE * (task.waited() or 0.0), PARKED_POLL_MIN), PARKED_POLL_MAX),
             timings=add_timings(task.row.timings, paused.timings),
         )
         task.settled = True
+        row = task.row
+        if not task.parked and row.remote_id is not None:
+            self._tell_paused(
+                PausedJob(
+                    remote_id=row.remote_id,
+                    alias=error.alias,
+                    status=error.status,
+                    index=row.index,
+                    key=row.key,
+                )
+            )
 
     async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
         if self._outputs is None or not outcome.ok:

@@ -43,6 +43,7 @@ class RowTask:
         row: The row, as it stands by now.
         may_run: Whether the order to start may have left, in whatever process.
         ordered_at: When this process ordered its job, by the clock of the loop; None if it did not.
+        parked: Whether it waited for a person when it was last known of it.
         phase: How far it has come here.
         settled: Whether the ledger knows how it stands, and need not be told that it was given back.
         status: The platform's last word on its job.
@@ -60,6 +61,7 @@ class RowTask:
         "_unchecked",
         "may_run",
         "ordered_at",
+        "parked",
         "phase",
         "row",
         "settled",
@@ -82,6 +84,7 @@ class RowTask:
         self.may_run = row.state is not RowState.PLANNED or row.asks_first
         self.ordered_at: float | None = None
         self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
+        self.parked = row.state is RowState.WAITING
         self.settled = False
         self.status = row.status
         self._journal = journal
@@ -168,6 +171,7 @@ class RowTask:
     def status_seen(self, status: JobStatus) -> None:
         """The platform shows another status than before."""
         self.status = str(status)
+        self.parked = self.parked and status == JobStatus.WAITING
         if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
             self._reports.add(self, partial(self._journal.status_seen, self.lease, self.status))
 

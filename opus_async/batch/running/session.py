@@ -24,6 +24,7 @@ from opus_async.batch.running.runner import FailureCounter, Runner
 from opus_async.errors import LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.pausing import WhenPaused
 from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
@@ -112,6 +113,8 @@ def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
         else None,
         accept_second_bill=setup.accept_second_bill,
         until_ordered=setup.goal.until_ordered,
+        on_paused=setup.watching.on_pause or WhenPaused.RETURN,
+        tell_paused=setup.watching.paused,
     )
 
 
@@ -228,7 +231,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
         completed=counts.completed,
         not_completed=counts.not_completed,
         inside={stage: number for stage, number in progress.in_stage.items() if number},
-        requests=progress.requests.total(),
+        requests=progress.attempts,
         retries=progress.retries.total(),
         throttled=progress.throttled,
         uploaded_bytes=progress.sent_bytes,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from opus_async.cli import error_report, platforms
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import printable
+from opus_async.cli.target import Target
 from opus_async.errors import ConfigurationError, LedgerError
 
 if TYPE_CHECKING:
@@ -37,33 +40,65 @@ def read_meta(directory: Path) -> BatchMeta:
         raise WrongUse(error.message) from None
 
 
-def restore_connection(options: ConnectionT, meta: BatchMeta) -> ConnectionT:
-    """Connect to where the batch was begun: its jobs are known to one host, and to one generation of the API.
+def target_of(options: ConnectionOptions, meta: BatchMeta) -> Target:
+    """The platform of a batch, with its workflow; ``--api`` as it was given.
 
-    ``--api`` and ``OPUS_BASE_URL`` win over what the ledger says; ``OPUS_API`` is for batches that begin.
+    Raises:
+        ConfigurationError: This version does not know it.
+        WrongUse: ``--platform`` names another one.
+    """
+    entry = platforms.entry_of_batch(meta.fingerprint.platform, options.platform)
+    return Target(entry, api=options.api, workflow_id=meta.fingerprint.workflow_id)
+
+
+def going_on(options: ConnectionT, meta: BatchMeta, work: Callable[[ConnectionT, BatchMeta], int]) -> int:
+    """Do something where a batch was begun, and explain what ends it; returns the exit code.
+
+    Args:
+        options: As they were given.
+        meta: What the ledger knows.
+        work: Gets the options that lead there, and ``meta``.
+
+    Raises:
+        ConfigurationError: This version does not know the platform of the batch.
+    """
+    return error_report.explaining(
+        lambda: work(restore_connection(options, meta), meta),
+        debug=options.debug,
+        target=target_of(options, meta),
+    )
+
+
+def restore_connection(options: ConnectionT, meta: BatchMeta) -> ConnectionT:
+    """Connect to where the batch was begun: to one platform, one host, and one generation of its API.
+
+    ``--api`` and the variable of the base URL win over what the ledger says; that of the generation is for
+    batches that begin.
 
     Returns:
-        The options with the generation to be used; the host goes into ``OPUS_BASE_URL`` of this process.
+        The options with the platform and the generation to be used; the host goes into the environment of
+        this process.
 
     Raises:
         ConfigurationError: Only the ledger names the host, and it is another machine's: a directory can come
-            from somebody else, who may not lead the key there.
+            from somebody else, who may not lead the key there. Or this version knows no such platform.
     """
     import os
 
-    from opus_async.opus.settings import DEFAULT_BASE_URL
     from opus_async.transport.urls import is_loopback
 
-    options.env_file.load()
+    entry = platforms.entry_of_batch(meta.fingerprint.platform, options.platform)
+    options = replace(options, platform=entry.name)
+    options.env_file.load(entry)
     if options.api is None:
-        options = replace(options, api=meta.fingerprint.generation)
-    host = meta.fingerprint.host
-    if host and host != DEFAULT_BASE_URL and not os.environ.get("OPUS_BASE_URL"):
+        options = replace(options, api=entry.generation_of_batch(meta.fingerprint.generation))
+    host, variable = meta.fingerprint.host, entry.variables.base_url
+    if host and host != entry.default_base_url() and not os.environ.get(variable):
         if not is_loopback(host):
             raise ConfigurationError(
                 f"The batch was begun at {printable(host)}, says its directory, and nobody else does: "
-                "nothing was sent. If the key belongs there, set OPUS_BASE_URL to it"
+                f"nothing was sent. If the key belongs there, set {variable} to it"
             )
-        os.environ["OPUS_BASE_URL"] = host
+        os.environ[variable] = host
         print(f"opus-async: asking {host}, where the batch was begun", file=sys.stderr)
     return options

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DECISIONS
-from opus_async.cli import connection
+from opus_async.cli import connection, platforms
 from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
 from opus_async.cli.options import ConnectionOptions
-from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.tables import columns, terminal_width
+from opus_async.cli.target import Target
 from opus_async.text import counted
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="call rows failed, or try them again, whose jobs were started: they are billed, or will be",
     )
-    connection.configure(parser)
+    platforms.configure(parser)
 
 
 def run(options: ResolveOptions) -> int:
@@ -103,7 +103,7 @@ def run(options: ResolveOptions) -> int:
     if decision not in DECISIONS:
         raise WrongUse(f"--as says done, retry or failed, not {decision!r}")
     if bool(keys) == options.all:
-        _list_unknown(options)
+        _list_unknown(options, existing_batch.target_of(options, meta))
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, meta, decision, keys))
     print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
@@ -128,7 +128,7 @@ async def _decide(options: ResolveOptions, meta: BatchMeta, decision: str, keys:
         return await decide()
     try:
         there = existing_batch.restore_connection(options, meta)
-        async with connection.connect(there, retry=_impatient()) as client:
+        async with platforms.connect(there, retry=_impatient()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):
         raise
@@ -144,7 +144,7 @@ def _impatient() -> RetryPolicy:
     return RetryPolicy(attempts=3, max_elapsed=10, cap=2)
 
 
-def _list_unknown(options: ResolveOptions) -> None:
+def _list_unknown(options: ResolveOptions, target: Target) -> None:
     """Print the rows that are unknown, and how to decide about them."""
     from opus_async.batch.ledger.reader import LedgerReader
     from opus_async.batch.rows import RowState
@@ -160,8 +160,8 @@ def _list_unknown(options: ResolveOptions) -> None:
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
     are = counted(count, "row is", "rows are")
     print_error(f"{are} unknown{more}: name keys to decide about, or all with --all")
-    if rows[0].remote_id:
-        print_hint(f"What the first one has done: {command_line('audit', rows[0].remote_id)}")
+    if rows[0].remote_id and (look := target.look(rows[0].remote_id)):
+        print_hint(f"What the first one has done: {look}")
 
 
 def _why(row: StoredRow) -> str:

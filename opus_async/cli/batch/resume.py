@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opus_async.cli import platforms
 from opus_async.cli.batch import existing_batch, run_options, session, spec_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.batch.spec_options import SpecOptions
+from opus_async.cli.errors import Exit
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
-    from opus_async.opus.client import OpusClient
+    from opus_async.batch.meta import BatchMeta
+    from opus_async.cli.target import BatchClient
 
 _EPILOG = """\
 Rows that may be running are looked at first; unknown ones are looked at again; then the rest is begun. What
@@ -73,17 +76,20 @@ def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options.add_outside(parser)
     spec_options.add_order(parser)
     run_options.configure(parser)
+    platforms.configure(parser)
 
 
 def run(options: ResumeOptions) -> int:
     """Resume the batch."""
     meta = existing_batch.read_meta(options.directory)
-    options = existing_batch.restore_connection(options, meta)
+    return existing_batch.going_on(options, meta, _resume)
 
-    async def go_on(opus: OpusClient, watching: BatchObserver) -> BatchResult:
+
+def _resume(options: ResumeOptions, meta: BatchMeta) -> Exit:
+    async def go_on(client: BatchClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import resume_batch
 
-        return await resume_batch(opus, options.directory, watching=watching, **changes(options))
+        return await resume_batch(client, options.directory, watching=watching, **changes(options))
 
     return session.work(options, options.directory, go_on, meta=meta)
 

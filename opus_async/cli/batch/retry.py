@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from opus_async.batch.choices import RETRIED
 from opus_async.cli.batch import existing_batch, session
 from opus_async.cli.batch.resume import ResumeOptions, add_resume_arguments, changes
+from opus_async.cli.errors import Exit
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
-    from opus_async.opus.client import OpusClient
+    from opus_async.batch.meta import BatchMeta
+    from opus_async.cli.target import BatchClient
 
 _DEFAULT = ("failed", "cancelled")
 
@@ -60,13 +62,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: RetryOptions) -> int:
     """Run the rows again."""
     meta = existing_batch.read_meta(options.directory)
-    options = existing_batch.restore_connection(options, meta)
+    return existing_batch.going_on(options, meta, _retry)
 
-    async def again(opus: OpusClient, watching: BatchObserver) -> BatchResult:
+
+def _retry(options: RetryOptions, meta: BatchMeta) -> Exit:
+    async def again(client: BatchClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import retry_batch
 
         return await retry_batch(
-            opus,
+            client,
             options.directory,
             only=tuple(dict.fromkeys(options.only or _DEFAULT)),
             watching=watching,

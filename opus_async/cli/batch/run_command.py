@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opus_async.cli import platforms
 from opus_async.cli.batch import run_options, session, spec_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
@@ -18,7 +19,7 @@ from opus_async.cli.program import command_line
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult, RowsRefused
-    from opus_async.opus.client import OpusClient
+    from opus_async.cli.target import BatchClient
 
 _EPILOG = """\
 A column fills the input of its own name: variable name or display name. 'batch validate' prints which fills
@@ -75,12 +76,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     spec_options.add_order(parser)
     spec_options.add_reading(parser)
     run_options.configure(parser)
+    platforms.configure(parser, choose=True)
 
 
 def run(options: BatchRunOptions) -> int:
     """Run the batch."""
     from opus_async.batch import RowsRefused
 
+    options = spec_options.checked(options)
     manifest = spec_options.manifest_of(options)
     if options.out is None:
         raise WrongUse(
@@ -91,11 +94,11 @@ def run(options: BatchRunOptions) -> int:
         raise WrongUse(f"--out: {options.out} is there, and is no folder")
     order, out = spec_options.order_of(options), options.out
 
-    async def begin(opus: OpusClient, watching: BatchObserver) -> BatchResult:
+    async def begin(client: BatchClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import run_batch
 
         return await run_batch(
-            opus,
+            client,
             manifest,
             workflow_id=options.workflow,
             out=out,
@@ -126,7 +129,7 @@ def _tell_refused(refused: RowsRefused, options: BatchRunOptions, manifest: str)
     print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:
         print_hint(f"{refused.validation.outside.summary}.")
-    if option := advice(refused):
+    if option := advice(refused, platforms.target_of(options)):
         print_hint(option)
     words = ["batch", "validate", manifest, *spec_options.words(options), "--json", "problems.json"]
     if options.accept_second_bill:

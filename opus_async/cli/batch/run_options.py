@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.batch.choices import UNTIL
-from opus_async.cli import argument_types, connection
+from opus_async.cli import argument_types, on_pause
+from opus_async.cli.on_pause import PauseOptions
 from opus_async.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class LimitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOptions(ConnectionOptions, LimitOptions):
+class SessionOptions(ConnectionOptions, LimitOptions, PauseOptions):
     """How a session of a batch is run; None leaves each as it was, or at its default.
 
     Attributes:
@@ -128,6 +129,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="when the answer to an order was lost and nothing shows that it was obeyed: order that job "
         "again, up to twice (resend, the default) or once (resend_once), or leave the row unknown (stop)",
     )
+    on_pause.configure(parser)
     parser.add_argument(
         "--download-outputs",
         action=argparse.BooleanOptionalAction,
@@ -135,7 +137,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fetch result files into DIR/outputs/<key>/",
     )
     parser.add_argument("--json", action="store_true", help="the summary as one JSON object on stdout")
-    connection.configure(parser)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

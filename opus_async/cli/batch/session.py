@@ -6,17 +6,19 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, error_report
-from opus_async.cli.batch import run_options
+from opus_async.cli import connection, error_report, platforms
+from opus_async.cli.batch import existing_batch, run_options
 from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
+from opus_async.cli.target import Target
 from opus_async.errors import HostDown, OpusError
 from opus_async.events import HostState, HostTroubled
 from opus_async.text import counted, elapsed
@@ -24,12 +26,12 @@ from opus_async.text import counted, elapsed
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
     from opus_async.batch.meta import BatchMeta
+    from opus_async.cli.target import BatchClient
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
-    from opus_async.opus.client import OpusClient
     from opus_async.progress.display import NoticeDisplay
 
-Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
+Work = Callable[["BatchClient", "BatchObserver"], Awaitable["BatchResult"]]
 """Runs, resumes or retries a batch with a client, and reports to an observer."""
 
 
@@ -49,37 +51,44 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
         Interrupted: Before any row was begun.
         OpusError: The session cannot begin; no row was begun.
     """
+    target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     try:
-        result = connection.drive(_watched(options, directory.absolute().name, doing, meta))
+        result = connection.drive(_watched(options, directory, doing, meta, target=target))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
         raise Interrupted(_goes_on(directory, "no row was begun by this command"))
-    print_result(result, options)
+    print_result(result, options, target)
     return result.exit_code
 
 
 async def _watched(
-    options: SessionOptions, title: str, doing: Work, meta: BatchMeta | None
+    options: SessionOptions, directory: Path, doing: Work, meta: BatchMeta | None, *, target: Target
 ) -> BatchResult | None:
     """Run the session with a display, until it ends or Ctrl-C does; None when no row was begun by then."""
     import asyncio
 
     from opus_async.batch import BatchObserver, ShutdownControl
     from opus_async.batch.observer import why_ending
+    from opus_async.cli.batch import pauses
     from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
 
+    words = pauses.checked_command(options, target)
     control, progress = ShutdownControl(), Progress()
     progress.preparing = "reading the workflow"
     board = display.make(
-        progress, title, plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
+        progress, _title(directory), plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
     )
     progress.why_ending = partial(why_ending, control)
     notices = NoticePrinter(board.say)
     watching = BatchObserver(
-        control=control, progress=progress, notice=notices, planning=partial(_prepare, progress)
+        control=control,
+        progress=progress,
+        notice=notices,
+        planning=partial(_prepare, progress),
+        paused=pauses.PauseTeller(board.say, target, directory),
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})
@@ -87,14 +96,20 @@ async def _watched(
     with interruptible(control, progress, notices) as interrupted:
         try:
             async with (
-                connection.connect(options, limits=limits, retry=retry, listeners=[trouble]) as opus,
+                platforms.connect(options, limits=limits, retry=retry, listeners=[trouble]) as client,
                 display.DisplayTask(board),
             ):
-                return await doing(opus, watching)
+                answer = pauses.answering(client, target, words, options, board.say)
+                return await doing(client, replace(watching, on_pause=answer))
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None
             raise
+
+
+def _title(directory: Path) -> str:
+    """The name of the batch directory, for the display."""
+    return directory.absolute().name
 
 
 def _prepare(progress: Progress, what: str, number: int) -> None:
@@ -122,7 +137,7 @@ def _goes_on(directory: Path, what: str) -> str:
     return f"{what}; '{command_line('batch', 'resume', str(directory))}' goes on."
 
 
-def print_result(result: BatchResult, options: SessionOptions) -> None:
+def print_result(result: BatchResult, options: SessionOptions, target: Target) -> None:
     """Print how the batch stands on stdout, and on stderr the error that ended the session early, if any."""
     resume = command_line("batch", "resume", str(result.directory))
     if options.json:
@@ -136,7 +151,7 @@ def print_result(result: BatchResult, options: SessionOptions) -> None:
         status = command_line("batch", "status", str(result.directory))
         print_error(f"stdout cannot be written: {loss.reason}; how the batch stands is printed by: {status}")
     if result.error is not None:
-        error_report.report(_of_no_row(result.error), debug=options.debug, api=options.api)
+        error_report.report(_of_no_row(result.error), debug=options.debug, target=target)
         print_hint(f"No row failed for this. When it is mended, go on: {resume}")
         if isinstance(result.error, HostDown):
             print_hint("With --outage TIME (30m, 2h) it is waited for longer.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from opus_async.cli import connection
+from opus_async.cli import connection, platforms
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
 from opus_async.manifests.binding.habits import Habits
@@ -74,6 +74,14 @@ class ManifestOptions(SpecOptions):
     pad_short_rows: bool
     accept_second_bill: bool
 
+    @property
+    def about_workflow(self) -> str:
+        """The workflow, as it was typed."""
+        return self.workflow
+
+
+OptionsT = TypeVar("OptionsT", bound=ManifestOptions)
+
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
     """Add the manifest and the workflow."""
@@ -83,9 +91,8 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
         metavar="MANIFEST",
         help="CSV, JSONL, XLSX or Parquet, a row for each job; or a folder or a quoted glob of documents",
     )
-    parser.add_argument(
-        "--workflow", type=connection.workflow_id, required=True, metavar="ID", help=connection.WORKFLOW_ID
-    )
+    kinds = "; ".join(f"{entry.title}: {entry.workflow_help}" for entry in platforms.entries())
+    parser.add_argument("--workflow", required=True, metavar="ID", help=kinds)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +150,16 @@ def _add_habits(parser: argparse.ArgumentParser) -> None:
     add("--false", metavar="WORD", help="a word for false, e.g. nein")
 
 
+def checked(options: OptionsT) -> OptionsT:
+    """The options with the id of the workflow, which may have been the link of a page.
+
+    Raises:
+        WrongUse: That names no workflow of the platform.
+    """
+    workflow = platforms.checked_workflow(platforms.target_of(options), options.workflow)
+    return replace(options, workflow=workflow)
+
+
 def manifest_of(options: ManifestOptions) -> str:
     """The manifest that was named.
 
@@ -159,7 +176,15 @@ def manifest_of(options: ManifestOptions) -> str:
 
 
 def order_of(options: SpecOptions) -> dict[str, Any]:
-    """The fields of :class:`opus_async.batch.options.BatchSpec` that were given, by name."""
+    """The fields of :class:`opus_async.batch.options.BatchSpec` that were given, by name.
+
+    Raises:
+        WrongUse: One of them cannot be, or means nothing to the platform.
+    """
+    entry = platforms.target_of(options).entry
+    for name in entry.unused_options:
+        if getattr(options, name, None):
+            raise WrongUse(f"--{name.replace('_', '-')}: {entry.title} has nothing that it is for")
     habits = {name: getattr(options, name) for name in _HABITS}
     try:
         Habits(**habits)
@@ -188,7 +213,7 @@ def reading_of(options: ManifestOptions) -> dict[str, Any]:
 def words(options: ManifestOptions) -> list[str]:
     """The options of this module as words of a command line, to be typed again."""
     said: list[str] = []
-    for name in ("workflow", *READING, *_ORDER):
+    for name in ("platform", "workflow", *READING, *_ORDER):
         if (value := getattr(options, name)) is not None:
             said += [f"--{name.replace('_', '-')}", str(value)]
     said += [f"--{name.replace('_', '-')}" for name in _FLAGS if getattr(options, name)]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opus_async.cli import platforms
 from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import CommandOptions
@@ -69,20 +71,30 @@ def run(options: StatusOptions) -> int:
     while True:
         status = read_status(options.directory)
         over = not options.watch or status.process is None
-        _show(status, options, redraw=redraw)
+        _show(status, options, redraw=redraw, whole=over)
         if over or lost() is not None:
             return Exit.OK
         time.sleep(_EVERY)
 
 
-def _show(status: Status, options: StatusOptions, *, redraw: bool) -> None:
+def _show(status: Status, options: StatusOptions, *, redraw: bool, whole: bool) -> None:
     from opus_async.batch.outputs.status import as_json
 
     if options.json:
+        answer = platforms.entry(status.platform).answer_words
         print(
-            json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True
+            json.dumps(as_json(status, answer), indent=None if options.watch else 2, ensure_ascii=False),
+            flush=True,
         )
         return
+    text = status_text.as_text(status)
     if redraw:
         controls(sys.stdout).write(_CLEAR)
-    print(status_text.as_text(status), flush=True)
+        text = text if whole else _cut(text, shutil.get_terminal_size().lines - 1)
+    print(text, flush=True)
+
+
+def _cut(text: str, most: int) -> str:
+    """The first lines of a text, so that its beginning stays on the screen."""
+    lines = text.splitlines()
+    return text if len(lines) <= most else "\n".join([*lines[: most - 1], "..."])

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from opus_async.batch.choices import DIED
+from opus_async.batch.choices import DIED, ended_text
+from opus_async.cli import platforms
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
+from opus_async.cli.target import Target
 from opus_async.layout import FAILURES, REPORT, RESULTS
-from opus_async.text import between, coarse, counted, elapsed, row_name
+from opus_async.metrics.failure_groups import says_more
+from opus_async.text import between, coarse, counted, elapsed, pace, row_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opus_async.batch.ledger.stored import FailureGroup
+    from opus_async.batch.ledger.stored import FailureGroup, StoredRow
     from opus_async.batch.outputs.status import Status
 
 _MOST_CAUSES = 5
@@ -29,21 +32,26 @@ _WRITTEN_AT_THE_END = ("Failures", "Report")
 
 
 def as_text(status: Status) -> str:
-    """All that is known of a batch, for a terminal."""
+    """All that is known of a batch, for a terminal.
+
+    Raises:
+        ConfigurationError: This version does not know its platform.
+    """
+    entry = platforms.entry(status.platform)
     parts = [
-        headline(status),
-        _figures(status),
+        "\n".join(wrapped(headline(status), terminal_width())),
+        _figures(status, entry.title),
         _cost(status),
         _work(status),
         _failures(status),
-        _waiting(status),
+        _waiting(status, Target(entry)),
     ]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
 
 def headline(status: Status) -> str:
     """The batch and whether a process works on it, in one line."""
-    from opus_async.batch.observer import ended_text, ending_text
+    from opus_async.batch.observer import ending_text
 
     name = printable(str(status.directory))
     if status.process is not None:
@@ -61,12 +69,12 @@ def headline(status: Status) -> str:
     return f"{name}: {printable(ended_text(status.ended_because or ''))} (last session {took})"
 
 
-def _figures(status: Status) -> str:
+def _figures(status: Status, platform: str) -> str:
     """Rows by state."""
     counts = status.counts
     remarks = {
         "unknown": "nobody can tell how they ended: look again, or decide",
-        "waiting": "for a person to act in Opus",
+        "waiting": f"for a person to act in {platform}",
         "in flight": "" if status.process else "they go on remotely; a resume collects what they give",
     }
     numbers = {
@@ -94,7 +102,9 @@ def _cost(status: Status) -> str:
         return ""
     from opus_async.reporting.costs import cost_text
 
-    return "\n".join(wrapped(f"Billed so far: {cost_text(status.cost)}", terminal_width()))
+    counts = status.counts
+    so_far = "" if counts.ended == counts.total and not counts.unknown else " so far"
+    return "\n".join(wrapped(f"Billed{so_far}: {cost_text(status.cost)}", terminal_width()))
 
 
 def _work(status: Status) -> str:
@@ -103,7 +113,7 @@ def _work(status: Status) -> str:
     if status.process is not None and status.rest_waits:
         words.append("the rest waits for a person")
     elif status.speed is not None:
-        words.append(f"{status.speed.rate:.1f} rows/s")
+        words.append(pace(status.speed.rate, "rows"))
     if status.left is not None:
         least, most = status.left.least, status.left.most
         words.append(f"at least {coarse(least)} left" if most is None else f"{between(least, most)} left")
@@ -112,21 +122,21 @@ def _work(status: Status) -> str:
         stages = ", ".join(f"{number:,} in {stage}" for stage, number in status.inside.items() if number)
         ago = elapsed(max(time.time() - status.inside_at, 0))
         lines.append(f"  by stage, {ago} ago: {stages}")
-    if status.bottleneck and status.process is not None:
+    if status.bottleneck and status.process is not None and not status.rest_waits:
         from opus_async.reporting.bottlenecks import bottleneck_text
 
         lines.append(f"  bottleneck: {bottleneck_text(status.bottleneck)}")
-    return "\n".join(lines)
+    return "\n".join(piece for line in lines for piece in wrapped(line, terminal_width()))
 
 
 def _failures(status: Status) -> str:
     """Why rows did not complete, with an example each."""
     if not status.failures:
         return ""
-    lines = [f"{counted(status.counts.not_completed, 'row')} did not complete:"]
+    width, lines = terminal_width(), [f"{counted(status.counts.not_completed, 'row')} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
-        lines.append(f"  {group.count:,} x {printable(as_called(group.told))}")
-        lines += _examples(group)
+        for line in (f"  {group.count:,} x {printable(as_called(group.told))}", *_examples(group)):
+            lines += wrapped(line, width)
     if more := len(status.failures) - _MOST_CAUSES:
         lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
     return "\n".join(lines)
@@ -137,21 +147,33 @@ def _examples(group: FailureGroup) -> Iterator[str]:
         error = printable(as_called(row.reason or ""))
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
-        why = "" if row.reason == group.told else f": {short}"
+        why = f": {short}" if says_more(row.reason, group.told) else ""
         yield f"      e.g. {printable(row_name(row.key, row.location))}{job}{why}"
 
 
-def _waiting(status: Status) -> str:
-    """Rows that wait for a person."""
+def _waiting(status: Status, target: Target) -> str:
+    """Rows that wait for a person, and how each is answered."""
     if not status.waiting:
         return ""
     rows = [
-        (f"  {row_name(row.key, row.location)}", f"job {row.remote_id}", _since(row.waiting_since))
+        (f"  {row_name(row.key, row.location)}", _job(row, status.aliases), _since(row.waiting_since))
         for row in status.waiting
     ]
     more = status.counts.waiting - len(rows)
-    lines = ["Waiting for a person to act in Opus:", columns(rows, width=terminal_width())]
-    return "\n".join([*lines, *([f"  ... and {more:,} more"] if more > 0 else [])])
+    lines = [
+        f"Waiting for a person to act in {target.entry.title}:",
+        columns(rows, width=terminal_width()),
+        *([f"  ... and {more:,} more"] if more > 0 else []),
+    ]
+    answers = [target.answer(status.aliases.get(row.id), row.status) for row in status.waiting]
+    if commands := [f"      {answer}" for answer in answers if answer]:
+        lines += ["  or from here, with the text that each of them goes on with:", *commands]
+    return "\n".join(lines)
+
+
+def _job(row: StoredRow, aliases: Mapping[int, str]) -> str:
+    alias = aliases.get(row.id)
+    return f"job {row.remote_id}" if alias is None else f"job {row.remote_id}, run {alias}"
 
 
 def _since(moment: float | None) -> str:
@@ -166,6 +188,8 @@ def _files(status: Status) -> str:
     there = {what: path for what, name in named.items() if (path := status.directory / name).exists()}
     if not status.counts.not_completed:
         there.pop("Failures", None)
+    if not status.counts.completed:
+        there.pop("Results", None)
     lines = [
         (f"{what}:", f"'{command_line('batch', 'report', str(status.directory))}' makes it anew")
         if what in _WRITTEN_AT_THE_END and _is_behind(path, status.session.seen_at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection
+from opus_async.cli import connection, platforms
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
@@ -74,11 +74,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     spec_options.add_order(parser)
     spec_options.add_reading(parser)
     run_options.add_limits(parser)
-    connection.configure(parser)
+    platforms.configure(parser, choose=True)
 
 
 def run(options: ValidateOptions) -> int:
     """Check the manifest, and print what was found."""
+    options = spec_options.checked(options)
     manifest = spec_options.manifest_of(options)
     with _opened(options.json, manifest) as writer:
         validation = connection.drive(_validated(options, manifest, writer))
@@ -105,9 +106,9 @@ async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWri
     board = display.make(
         progress, "validate", plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
     )
-    async with connection.connect(options, limits=limits) as opus, display.DisplayTask(board):
+    async with platforms.connect(options, limits=limits) as client, display.DisplayTask(board):
         return await validate_manifest(
-            opus,
+            client,
             BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),
             ManifestSource.of(manifest, **spec_options.reading_of(options)),
             rules=ManifestPolicy(

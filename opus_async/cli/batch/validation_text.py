@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from opus_async.cli.tables import cells_wide, columns
+from opus_async.cli.tables import cells_wide, columns, printable, wrapped
 from opus_async.reporting.costs import money
 from opus_async.text import coarse, counted, precise_size
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_CAUSES = 20
 """Causes that are shown at most, the most frequent ones."""
+_NARROW = 60
+"""Columns of a terminal below which problems are no table."""
 
 
 def table(validation: Validation, width: int | None) -> str:
@@ -35,7 +37,8 @@ def table(validation: Validation, width: int | None) -> str:
         verdict(validation),
     ]
     if validation.estimate.jobs and not validation.doomed:
-        parts.append(expected(validation.estimate))
+        paragraphs = expected(validation.estimate).splitlines()
+        parts.append("\n".join(line for each in paragraphs for line in wrapped(each, width)))
     return "\n\n".join(filter(None, parts))
 
 
@@ -78,7 +81,22 @@ def found(causes: Sequence[Cause], width: int | None) -> str:
     ]
     left = causes[MOST_CAUSES:]
     more = f"\n... and {len(left):,} more kinds of problems" if left else ""
+    if width is not None and width < _NARROW:
+        return "\n".join(_below_each_other(causes[:MOST_CAUSES], width)) + more
     return columns(lines, width=width) + more + _to_copy(causes[:MOST_CAUSES], lines, width)
+
+
+def _below_each_other(causes: Sequence[Cause], width: int) -> Iterator[str]:
+    """Problems as paragraphs, for a terminal without room for a table; options to be copied in one piece."""
+    for cause in causes:
+        first = cause.first
+        rows = "" if first.index is None else f" in {counted(cause.count, 'row')}"
+        where = f"{rows}, first {first.where}" if rows and first.where else rows or f" {first.where or ''}"
+        yield from wrapped(f"{first.severity}{printable(where).rstrip()}:", width)
+        yield from wrapped(f"  {printable(first.message + _another(cause))}", width)
+        if first.fix:
+            fix = f"  {printable(first.fix)}"
+            yield from [fix] if "--" in fix else wrapped(fix, width)
 
 
 def _to_copy(causes: Sequence[Cause], lines: Sequence[Sequence[str]], width: int | None) -> str:
@@ -112,9 +130,9 @@ def expected(estimate: Estimate) -> str:
     low, high = estimate.seconds
     files = f"{counted(estimate.files, 'file')} of {precise_size(estimate.bytes)}"
     upload = f"{files} to upload, " if estimate.files else ""
-    cost = "" if estimate.cost is None else f"about {money(estimate.cost)}, "
+    cost = "" if estimate.cost is None else f" for about {money(estimate.cost)}"
     return (
-        f"Expected: {counted(estimate.jobs, 'job')}, {cost}{upload}at least {estimate.requests:,} requests, "
+        f"Expected: {counted(estimate.jobs, 'job')}{cost}, {upload}at least {estimate.requests:,} requests, "
         f"{coarse(low)} to {coarse(high)}.\n"
         f"Assumed: {'; '.join(estimate.assumes)}."
     )

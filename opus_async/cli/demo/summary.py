@@ -79,7 +79,9 @@ def _rows(findings: Findings) -> list[tuple[str, str]]:
     if findings.faults != "none":
         rows.append((f"faults ({findings.faults})", _counted(_faults(findings), "injected")))
     if findings.stray_shells:
-        rows.append(("stray shells", f"{findings.stray_shells}, unbilled: jobs made and never started"))
+        rows.append(
+            ("stray shells", f"{findings.stray_shells} at most, unbilled: jobs made and never started")
+        )
     rows += [
         ("executed twice", f"{findings.executed_twice} (the simulator's own count)"),
         ("verified", f"{findings.verified} of {len(findings.documents)} digests, sizes and types match"),

@@ -8,7 +8,7 @@ import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from opus_async.cli.doctor.checks import PATIENCE, Check, StepFailed, bad, good, risk
+from opus_async.cli.checks import PATIENCE, Check, StepFailed, bad, good, risk
 from opus_async.cli.doctor.sockets import close, system_reason
 from opus_async.cli.tables import printable
 from opus_async.transport.network_errors import UNKNOWN_ISSUER

@@ -1,8 +1,7 @@
-"""Checks that need no network: versions, key, URLs, proxy, open files."""
+"""Checks that need no network, and are the same for all platforms: versions, ``.env``, proxy, open files."""
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import sys
@@ -11,41 +10,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
-from urllib.parse import urlsplit
 
 from yarl import URL
 
-from opus_async.cli import connection
-from opus_async.cli.doctor import DoctorOptions
-from opus_async.cli.doctor.checks import Check, bad, good, risk
+from opus_async.cli.checks import Check, bad, good, risk
 from opus_async.cli.environment import Loaded
+from opus_async.cli.target import Target
 from opus_async.config import Limits
 from opus_async.errors import ConfigurationError
-from opus_async.opus.settings import (
-    DEFAULT_BASE_URL,
-    check_callback,
-    key_problem,
-    resolve_base_url,
-    resolve_callback,
-    resolve_key,
-)
 from opus_async.transport import open_files, proxies
-from opus_async.transport.urls import is_loopback
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)
 """Older versions repeat a request with an empty body after a broken connection, and storage answers 200."""
-
-
-def examine(options: DoctorOptions) -> Iterator[Check]:
-    """Make all checks of this module, with the options of the command."""
-    yield versions()
-    yield key()
-    yield base_url()
-    yield api(options)
-    yield callback_url()
-    yield proxy()
-    yield file_limit(Limits())
 
 
 def versions() -> Check:
@@ -76,66 +53,14 @@ def env_file_refused(error: ConfigurationError) -> Check:
     return bad(".env", error.message, "remove it, if it is not yours")
 
 
-def key() -> Check:
-    """Check that there is a service key, and its shape."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = resolve_key(None)
-    except ConfigurationError as error:
-        return bad("service key", error.message, "export OPUS_SERVICE_KEY=..., or put that line into .env")
-    if problem := key_problem(found):
-        return risk("service key", f"is set; {problem}", "if the live call below works, all is well")
-    return good("service key", "is set, and has the right shape")
-
-
-def base_url() -> Check:
-    """Check the base URL."""
-    try:
-        with warnings.catch_warnings(record=True) as found:
-            warnings.simplefilter("always")
-            url = resolve_base_url(None)
-    except ConfigurationError as error:
-        return bad("base URL", error.message, "correct OPUS_BASE_URL, or unset it to use the vendor's host")
-    if found:
-        return risk("base URL", f"{url}: {found[0].message}", "use https:// unless this is a test")
-    return good("base URL", f"{url}{'' if os.environ.get('OPUS_BASE_URL') else ' (default)'}")
-
-
-def api(options: DoctorOptions) -> Check:
-    """Check which generation of the API is configured."""
-    try:
-        wanted = connection.generation(options)
-    except ConfigurationError as error:
-        return bad("API", error.message, "correct OPUS_API, or unset it to use v0")
-    source = "default"
-    if options.api:
-        source = "--api"
-    elif os.environ.get("OPUS_API", "").strip():
-        source = "OPUS_API"
-    return good("API", f"{wanted} ({source})")
-
-
-def callback_url() -> Check:
-    """Check the callback URL; its path can be a secret and is not shown."""
-    url = resolve_callback(None)
-    if url is None:
-        return good("callback URL", "none: jobs are polled")
-    try:
-        check_callback(url, plain_http=_is_here())
-    except ConfigurationError as error:
-        return bad("callback URL", error.message, "correct OPUS_CALLBACK_URL, or unset it")
-    return good("callback URL", f"at {urlsplit(url).hostname}")
-
-
-def proxy() -> Check:
+def proxy(target: Target) -> Check:
     """Report which proxy requests go through, and settings that are not used; without their passwords."""
     found = {kind: address for kind, address in urllib.request.getproxies().items() if address}
     exempt = found.pop("no", "")
     unused = found.pop("all", None)
     if not found and unused is None:
         return good("proxy", "none in the environment")
-    url = _platform_url()
+    url = _platform_url(target)
     try:
         way = proxies.Proxies().for_url(url)
     except ConfigurationError as error:
@@ -156,12 +81,12 @@ def proxy() -> Check:
     return good("proxy", f"{direct}; {others}")
 
 
-def _platform_url() -> URL:
-    """The base URL, or the vendor's where that cannot be used."""
+def _platform_url(target: Target) -> URL:
+    """The base URL, or the usual one where that cannot be used."""
     with suppress(ConfigurationError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return URL(resolve_base_url(None))
-    return URL(DEFAULT_BASE_URL)
+        return URL(target.entry.base_url())
+    return URL(target.entry.default_base_url())
 
 
 def file_limit(limits: Limits) -> Check:
@@ -177,14 +102,6 @@ def file_limit(limits: Limits) -> Check:
     except ConfigurationError:
         return bad("open files", finding, how)
     return risk("open files", f"{finding}: less is done at once", f"{how}, or leave it so: nothing fails")
-
-
-def _is_here() -> bool:
-    """Whether the base URL is on this machine."""
-    with suppress(ConfigurationError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return is_loopback(resolve_base_url(None))
-    return False
 
 
 def _version(package: str) -> str | None:

@@ -13,13 +13,13 @@ from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
-from opus_async.cli.doctor import DoctorOptions, api_checks, certificate_check
+from opus_async.cli.checks import PATIENCE, Check, StepFailed, bad, good, risk, skipped
+from opus_async.cli.doctor import certificate_check
 from opus_async.cli.doctor.certificate_check import CERTIFICATE
-from opus_async.cli.doctor.checks import PATIENCE, Check, StepFailed, bad, good, risk, skipped
 from opus_async.cli.doctor.sockets import close, system_reason
+from opus_async.cli.target import Target
 from opus_async.config import Timeouts
 from opus_async.errors import ConfigurationError, Obstacle, OpusError, TransportError
-from opus_async.opus.settings import resolve_base_url
 from opus_async.transport.http import Http, Request
 from opus_async.transport.proxies import Proxies
 
@@ -27,30 +27,30 @@ WORST_SKEW = 60.0
 """Seconds that our clock may differ: storage refuses a presigned URL whose time is too far from its own."""
 
 _NAME, _CONNECTION, _PROXY, _CLOCK = "name", "connection", "way through", "clock"
-_STEPS = (_NAME, _CONNECTION, CERTIFICATE, _CLOCK, *api_checks.STEPS)
+_STEPS = (_NAME, _CONNECTION, CERTIFICATE, _CLOCK)
 
 
-async def examine(options: DoctorOptions) -> list[Check]:
+async def examine(target: Target) -> list[Check]:
     """Take each step until one fails; the others are skipped.
 
     Args:
-        options: Of the command.
+        target: The platform; its workflow is read in the live call, if there is one.
     """
     found: list[Check] = []
     try:
-        await _take_steps(found, options)
+        await _take_steps(found, target)
     except StepFailed as failed:
         found.append(failed.check)
     seen = {check.name for check in found}
-    missing = [step for step in _STEPS if step not in seen]
+    missing = [step for step in (*_STEPS, *target.entry.live_steps) if step not in seen]
     return found + [skipped(step, "needs what has failed above") for step in missing]
 
 
-async def _take_steps(found: list[Check], options: DoctorOptions) -> None:
+async def _take_steps(found: list[Check], target: Target) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            base_url = resolve_base_url(None)
+            base_url = target.entry.base_url()
     except ConfigurationError:  # said already
         return
     url = URL(base_url)
@@ -58,10 +58,11 @@ async def _take_steps(found: list[Check], options: DoctorOptions) -> None:
         proxy = Proxies().for_url(url)
     except ConfigurationError as error:
         raise StepFailed(bad(_NAME, error.message, "correct the setting named here")) from None
-    target = URL(proxy) if proxy else url
-    host, port = target.host or "", target.port or 443
-    found.append(await _resolve(host, port))
-    found.append(await _reach(host, port))
+    first = URL(proxy) if proxy else url
+    host, port = first.host or "", first.port or 443
+    variable = target.entry.variables.base_url
+    found.append(await _resolve(host, port, variable))
+    found.append(await _reach(host, port, variable))
     if url.scheme == "https" and not proxy:
         found.append(await certificate_check.examine(host, port))
     clock = await _compare_clocks(base_url, proxied=proxy is not None)
@@ -70,11 +71,11 @@ async def _take_steps(found: list[Check], options: DoctorOptions) -> None:
     elif proxy:  # an answer came
         found.append(good(CERTIFICATE, "trusted, as it comes through the proxy"))
     found.append(clock)
-    found += await api_checks.examine(options, base_url)
+    found += await target.entry.live_checks(target.api, base_url, target.workflow_id)
 
 
-async def _resolve(host: str, port: int) -> Check:
-    """Look up the addresses of the host."""
+async def _resolve(host: str, port: int, variable: str) -> Check:
+    """Look up the addresses of the host, which this variable names."""
     try:
         async with asyncio.timeout(PATIENCE):
             answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
@@ -83,15 +84,15 @@ async def _resolve(host: str, port: int) -> Check:
             bad(
                 _NAME,
                 f"{host} cannot be resolved: {system_reason(error)}",
-                "check the spelling of OPUS_BASE_URL, the DNS server, the VPN",
+                f"check the spelling of {variable}, the DNS server, the VPN",
             )
         ) from None
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     return good(_NAME, f"{host} is {', '.join(addresses[:3])}{', ...' if len(addresses) > 3 else ''}")  # noqa: PLR2004
 
 
-async def _reach(host: str, port: int) -> Check:
-    """Open a connection."""
+async def _reach(host: str, port: int, variable: str) -> Check:
+    """Open a connection to the host, which this variable names."""
     began = time.perf_counter()
     try:
         async with asyncio.timeout(PATIENCE):
@@ -102,7 +103,7 @@ async def _reach(host: str, port: int) -> Check:
             bad(
                 _CONNECTION,
                 f"{host}:{port}: {why}",
-                "check OPUS_BASE_URL, the firewall, whether a proxy is needed",
+                f"check {variable}, the firewall, whether a proxy is needed",
             )
         ) from None
     spent = time.perf_counter() - began
@@ -113,8 +114,7 @@ async def _reach(host: str, port: int) -> Check:
 def _in_between(error: TransportError) -> Check:
     """The check of a proxy that lets nothing through, or whose certificate is not trusted."""
     name = CERTIFICATE if error.obstacle is Obstacle.CERTIFICATE else _PROXY
-    what, _, fix = error.message.partition("; ")
-    return bad(name, what, fix or "ask who runs the proxy")
+    return bad(name, error.finding, error.fix or "ask who runs the proxy")
 
 
 async def _compare_clocks(base_url: str, *, proxied: bool) -> Check:

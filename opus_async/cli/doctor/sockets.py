@@ -8,7 +8,7 @@ import socket
 import ssl
 from contextlib import suppress
 
-from opus_async.cli.doctor.checks import PATIENCE
+from opus_async.cli.checks import PATIENCE
 
 
 def system_reason(error: Exception) -> str:

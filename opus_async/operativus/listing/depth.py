@@ -5,8 +5,9 @@ Pure: no clock, no asyncio.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from opus_async.operativus.models import Run
@@ -17,6 +18,11 @@ visible in another order: of those that a server makes at the same time one may 
 first."""
 WIDE_OVERLAP = 200
 """The same where the absence of a row decides whether a run is ordered again."""
+NO_RUN = ""
+"""The id of no run: a row with it stands for a moment alone."""
+CLOCK_STEP = timedelta(hours=2)
+"""By how much a server's clock may have been put back: rows that it makes then stand among those of the hours
+before. Servers tell local times, too, of which an hour comes twice in autumn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,16 @@ class TopRow:
     def of(cls, run: Run | None) -> Self:
         """Made of the row at the top; None where there was none."""
         return cls(None) if run is None else cls(run.id, run.created_at)
+
+    @property
+    def age_order(self) -> float:
+        """Lower for a row that is older; the lowest where its time is not told."""
+        return -math.inf if self.created_at is None else self.created_at.timestamp()
+
+    @property
+    def before_clock_step(self) -> TopRow:
+        """One below which no row stands that came later, also where the clock was put back meanwhile."""
+        return self if self.created_at is None else TopRow(NO_RUN, self.created_at - CLOCK_STEP)
 
     def is_at_or_above(self, run: Run) -> bool:
         """Whether a row is this one, or stands below it."""

@@ -16,7 +16,7 @@ from opus_async.models import JobStatus
 from opus_async.operativus.listing.depth import WIDE_OVERLAP, Target, TopRow
 from opus_async.operativus.listing.tracked import Row, Tracked
 from opus_async.operativus.models import Run
-from opus_async.operativus.protocol.pages import Page
+from opus_async.operativus.protocol.pages import REPEATS_BELIEVED, Page
 from opus_async.platform import NOT_LISTED
 
 ReadPage: TypeAlias = Callable[[int], Awaitable[Page[Run]]]
@@ -68,6 +68,7 @@ class Reading:
         """Ids of the rows seen so far; one that moved on to the next page has been seen already."""
         self._depth = 0
         """Pages read from the top on without a gap."""
+        self._repeats = 0
         self._ended = False
         self._error: OpusError | None = None
         self._missing: set[str] = set()
@@ -137,6 +138,7 @@ class Reading:
         self._size = max(self._size, page.size or page.entries)
         if page.total is not None:
             self._total = page.total
+        passed = len(self._passed)
         turned = page.number is None or page.number >= number  # a server that turns no pages gives the first
         follows = number == self._depth
         if turned:
@@ -144,7 +146,10 @@ class Reading:
                 self._see(run, place, follows=follows)
         if follows:
             self._depth += 1
-            self._ended = self._ended or not turned or page.is_last(number)
+            is_new = page.number is not None or len(self._passed) > passed
+            self._repeats = 0 if is_new else self._repeats + 1
+            stuck = not turned or self._repeats == REPEATS_BELIEVED
+            self._ended = self._ended or stuck or page.is_last(number)
         return page
 
     def _see(self, run: Run, place: int, *, follows: bool) -> None:

@@ -15,7 +15,7 @@ from opus_async.reporting.html import element, together
 _LEAST_PART = 0.9
 """Percent of the bar that a part takes at least, so that one of 100,000 can be seen."""
 _LINE, _BAR, _TOP, _BOTTOM = 34.0, 14.0, 6.0, 34.0
-_NAME_CHARS = 14
+_NAME_CHARS = 18
 _HOUR, _MINUTE = 3600.0, 60.0
 _LONG = 3.0
 """How many minutes, or hours, the longest bar has to have for the axis to be in that unit."""

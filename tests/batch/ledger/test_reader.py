@@ -464,3 +464,19 @@ async def test_ledger_reader_reads_what_ledger_writes_during_and_after_session(t
     assert (told.id, told.ended_because, told.stray_shells, told.uploads_saved) == (session, "finished", 2, 3)
     assert told.settings == {"max_in_flight": 5}
     assert (sample.session, sample.sample.not_completed) == (session, 1)
+
+
+def test_ledger_reader_tells_second_id_of_a_job_where_the_ledger_has_one(tmp_path):
+    make_ledger(tmp_path, rows=[{"state": "waiting"}, {"state": "planned", "remote_id": None}])
+    with closing(sqlite3.connect(tmp_path / LEDGER)) as connection, connection:
+        connection.execute("INSERT INTO worlds VALUES (1, 1, '{}')")
+        (job,) = connection.execute("SELECT remote_id FROM rows WHERE id = 1").fetchone()
+        connection.execute(
+            "INSERT INTO jobs (remote_id, place, world, row, alias) VALUES (?, 1, 1, 1, 'run-1')", (job,)
+        )
+    with LedgerReader(tmp_path) as ledger:
+        assert [ledger.alias_of(row) for row in ledger.rows()] == ["run-1", None]
+    with closing(sqlite3.connect(tmp_path / LEDGER)) as connection, connection:
+        connection.execute("ALTER TABLE jobs DROP COLUMN alias")  # as an older release made it
+    with LedgerReader(tmp_path) as ledger:
+        assert [ledger.alias_of(row) for row in ledger.rows()] == [None, None]

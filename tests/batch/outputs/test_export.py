@@ -37,6 +37,7 @@ from opus_async.batch.outputs.table_writers import (
     write_csv,
     write_jsonl,
 )
+from opus_async.cli import platforms
 from opus_async.cli.batch import export as command
 from opus_async.cli.error_report import advice
 from opus_async.cli.errors import WrongUse, exit_code
@@ -207,7 +208,8 @@ def test_export_command_missing_library_is_usage_error_without_doctor_advice(tmp
     options = SimpleNamespace(directory=tmp_path, format="xlsx", output=None, parsed=False)
     with pytest.raises(WrongUse, match=r"pip install 'opus-async\[cli\]'") as caught:
         command.run(options)
-    assert (exit_code(caught.value), advice(caught.value)) == (2, None)
+    target = platforms.target_of(options)
+    assert (exit_code(caught.value, target), advice(caught.value, target)) == (2, None)
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl"])

@@ -182,9 +182,17 @@ def test_batch_status_json_has_counts_process_rate_and_failures(held):
     assert told["rows_per_second"] == pytest.approx(2)
     assert (told["inside"], told["inside_at"]) == ({}, None)
     assert (told["waiting"], told["waiting_rows_shown"]) == (1, 1)
-    assert told["waiting_rows"] == [
-        {"index": 1, "location": None, "key": "key-1", "job_id": "job-1", "since": "2025-10-09T08:53:20.000Z"}
-    ]
+    (waiting,) = told["waiting_rows"]
+    assert waiting | {"status": None} == {
+        "index": 1,
+        "location": None,
+        "key": "key-1",
+        "job_id": "job-1",
+        "alias": None,
+        "status": None,
+        "since": "2025-10-09T08:53:20.000Z",
+        "answer": None,
+    }
     assert told["failures"][0] | {"examples": []} == {
         "cause": "HTTP 500",
         "told": "HTTP 500",
@@ -220,6 +228,29 @@ def test_batch_status_gives_no_time_left_if_all_open_rows_wait_for_people(held):
     assert " s left" not in said
     told = as_json(status)
     assert (told["waiting"], told["waiting_rows_shown"], len(told["waiting_rows"])) == (12, 10, 10)
+
+
+def test_batch_status_gives_no_time_left_while_it_is_being_ended(held):
+    ending = {"mode": "drain", "kind": "interrupted"}
+    rows = [{"state": "completed"}] * 30 + [{"state": "running"}] * 5 + [{"state": "planned"}] * 65
+    make_ledger(
+        held,
+        rows=rows,
+        sessions=[OPEN],
+        samples=[*steady(2), {"elapsed": 301.0, "completed": 602, "ending": ending}],
+    )
+    status = read_status(held)
+    assert status.speed is not None
+    assert status.left is None, "the rows that are planned are not begun"
+    assert "interrupted; waiting for those near the end" in as_text(status)
+
+
+def test_batch_status_tells_what_is_left_and_no_results_where_there_are_none(tmp_path):
+    make_ledger(tmp_path, rows=[{"state": "running"}] * 2)
+    (tmp_path / "results.jsonl").touch()
+    said = as_text(read_status(tmp_path))
+    assert "  go on with 2 rows that are left:\n" in said
+    assert "Results:" not in said
 
 
 def test_batch_status_tells_age_of_stage_counts(held):

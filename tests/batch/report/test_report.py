@@ -129,7 +129,7 @@ def test_report_of_killed_batch_says_so_and_offers_resume(tmp_path):
         "5 of 12 rows completed; 3 are under way, 1 waits for a person and 3 are still to begin." in page.said
     )
     assert "stopped without a word: it was killed, or its machine went down" in page.said
-    assert page.commands[0] == f"opus-async batch resume {made}"
+    assert page.commands[:2] == [f"opus-async batch status {made}", f"opus-async batch resume {made}"]
     assert "died without a word" in page.said
     assert "≥" not in page.said  # nothing is known of what only an end tells: that is a dash, no number
 
@@ -169,6 +169,60 @@ def test_report_says_that_lock_holder_on_other_host_cannot_be_checked(tmp_path, 
     page = page_of(made)
     assert "process 812 on another-machine.example: from here nobody can tell if it lives" in page.said
     assert f"opus-async batch resume {made}" in page.commands
+
+
+@pytest.mark.parametrize(
+    ("states", "because", "badge", "why"),
+    [
+        (
+            {"completed": 5, "planned": 35},
+            "limit_reached",
+            ("Trial done", "neutral"),
+            "As many rows as the limit",
+        ),
+        (
+            {"completed": 4, "failed": 1, "planned": 35},
+            "limit_reached",
+            ("Trial done", "careful"),
+            "As many rows",
+        ),
+        (
+            {"running": 40},
+            "all_ordered",
+            ("All ordered", "neutral"),
+            "Every row is ordered; a resume collects",
+        ),
+    ],
+)
+def test_report_of_trial_says_that_it_went_as_far_as_told(tmp_path, states, because, badge, why):
+    session = {"ended_at": START + 60, "ended_because": because, "exit_code": 0}
+    page = page_of(make_ledger(tmp_path / "b", rows=rows(**states), sessions=[session]))
+    word, tone = badge
+    assert f"{word} " in page.said
+    assert page.of("header")[0]["class"] == tone
+    assert why in page.said
+    assert "ended early" not in page.said
+
+
+def test_report_headline_keeps_numbers_beside_their_words(tmp_path):
+    page = page_of(make_ledger(tmp_path / "b", rows=rows(completed=5, failed=2, running=1)))
+    blank = "\N{NO-BREAK SPACE}"
+    assert (
+        f"<h1>5{blank}of 8{blank}rows completed; 2{blank}need a look and 1{blank}is under way.</h1>"
+        in page.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({}, "No row was taken up or ordered more than once."),
+        ({"orders": 2}, "No row was taken up more than once; 1 row was ordered a second time."),
+        ({"attempts": 2}, "1 row was taken up more than once; none was ordered a second time."),
+    ],
+)
+def test_report_tells_rows_that_were_taken_up_or_ordered_again(tmp_path, row, told):
+    assert told in page_of(make_ledger(tmp_path / "b", rows=[row, {}])).said
 
 
 def test_report_offers_resume_then_resolve_for_unknown_rows(tmp_path):
@@ -237,20 +291,46 @@ def test_report_key_figures_cover_all_sessions(tmp_path):
     for figure in (
         "Wall time1 hin 2 sessions, 3 h from first to last",
         "Completed per hour100of wall time",
-        "Run time, median50 sof a job",
-        "Run time, 95th percentile1 min 35 s",
-        "Whole row, median51 swaits for its turn included",
-        "Whole row, 95th percentile1 min 36 s",
+        "Run time, median50 sof a job, until its end is noticed; 95 % within 1 min 35 s",
+        "Whole row, median51 swaits included; 95 % within 1 min 36 s",
         "Requests1,20012.0 for each row that ended",
-        "Retries201.7 % of the requests",
-        "Turned away with 4297among the retries",
-        "Rows taken up1011 row more than once",
-        "Uploaded3.0 MB",
-        "Uploads saved34",
-        "Jobs never started3",
-        "Downloads1files, 41.0 kB in all",
+        "Retries201.7 % of the requests; 7 by 429",
+        "Rows taken up1011 row repeatedly",
+        "Uploaded3.0 MB34 uploads saved: same content",
+        "Jobs never started≤ 3",
+        "Downloaded41.0 kB1 file",
     ):
         assert figure in said
+
+
+def test_report_has_no_figures_of_what_did_not_happen(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=3), samples=[{"elapsed": 5, "requests": 12}])
+    said = page_of(made).said
+    assert "Retries00 % of the requests" in said
+    for name in ("Uploaded", "Downloaded", "Jobs never started", "Rows taken up", "Billed"):
+        assert f"{name}0" not in said
+        assert f"{name}{text.NOTHING}" not in said
+
+
+def test_report_leaves_rows_out_of_times_that_two_sessions_followed(tmp_path):
+    """What the second one timed of a job of an hour is how long it took to notice its end."""
+    sessions = [
+        {"ended_at": START + 60, "ended_because": "all_ordered"},
+        {"began_at": START + 3600, "ended_at": START + 3700},
+    ]
+    collected = {"session": 2, "started_at": START + 1, "timings": {"watch": 0.2, "total": 0.3}}
+    whole = {"session": 2, "started_at": START + 3601, "timings": {"watch": 40.0, "total": 41.0}}
+    said = page_of(make_ledger(tmp_path / "b", rows=[collected] * 3 + [whole], sessions=sessions)).said
+    assert "Run time, median40 s" in said
+    assert "Whole row, median41 s" in said
+    assert "watchis on the platform, until its end is noticed140 s" in said
+    assert "3 rows that were begun in one session and ended in another are not counted" in said
+    slowest = said[said.index("Slowest rows") : said.index("Retries and throttling")]
+    assert ("key-3" in slowest, "key-0" in slowest) == (True, False)
+    said = page_of(make_ledger(tmp_path / "c", rows=[collected], sessions=sessions)).said
+    assert f"Run time, median{text.NOTHING}" in said
+    assert "1 row that was begun in one session and ended in another is not counted" in said
+    assert "No row was timed from its beginning to its end." in said
 
 
 def test_report_tells_run_time_apart_from_waits_for_a_turn(tmp_path):
@@ -298,9 +378,9 @@ def test_report_groups_failures_by_cause_with_examples(tmp_path):
     assert "1 timed out, 5 % of the rows that did not complete" in said
     assert "'Remarks' of row 2" in said
     assert "'Remarks' of row 3" not in said
-    assert "row 6key-6failedjob-6'Remarks' of row 0" in said
-    assert "row 5key-5timed outnone" in said
-    assert "3 of 19 are shown." in said
+    assert "RowKeyJobError row 6key-6job-6'Remarks' of row 0" in said
+    assert "row 5key-5none" in said
+    assert "19 failed, 95 % of the rows that did not complete; the first 3:" in said
     assert "Rows are counted from 0" in said
 
 
@@ -308,10 +388,23 @@ def test_report_shows_all_rows_of_short_list_by_line_of_manifest(tmp_path):
     failing = [{"state": "failed", "cause": "c", "location": f"line {n + 7}"} for n in range(10)]
     page = page_of(make_ledger(tmp_path / "b", rows=failing))
     for n in range(10):
-        assert f"line {n + 7}key-{n}failed" in page.said
-    assert "are shown" not in page.said
+        assert f"line {n + 7}key-{n}job-{n}" in page.said
+    assert "the first" not in page.said
     assert "Lines are those of manifest.csv." in page.said
     assert "counted from 0" not in page.said
+
+
+def test_report_tells_once_what_is_the_same_in_all_rows_of_a_cause(tmp_path):
+    same = {"cause": "failed in Review", "error": "The job ended as FAILED: failed nodes: Review"}
+    made = make_ledger(tmp_path / "b", rows=[{"state": "failed", **same}] * 3)
+    said = page_of(made).said
+    assert "failed in Review 3 failed, 100 % of the rows that did not complete RowKeyJob row 0" in said
+    assert "failed nodes" not in said
+    more = {**same, "error": f"{same['error']} (page 3 is blank)"}
+    made = make_ledger(tmp_path / "c", rows=[{"state": "failed", **same}, {"state": "timed_out", **more}])
+    said = page_of(made).said
+    assert "RowKeyStateJobError row 0key-0failedjob-0The job ended as FAILED: failed nodes: Review" in said
+    assert "row 1key-1timed outjob-1The job ended as FAILED: failed nodes: Review (page 3 is blank)" in said
 
 
 def test_report_tells_failures_directly_behind_verdict(tmp_path):
@@ -364,7 +457,7 @@ def test_report_counts_values_of_outputs_with_few_values(tmp_path):
     )
     said = page_of(made).said
     told = said[said.index("What the outputs said") : said.index("Key figures")]
-    assert "Of 8 rows that completed" in told
+    assert "of 8 rows that completed" in told
     assert "Verdict ValueRowsShare PASS562.5 % REVIEW225 % (not among the outputs)112.5 %" in told
     assert "Paid ValueRowsShare false787.5 % true112.5 %" in told
     assert "Pages ValueRowsShare 38100 %" in told
@@ -537,8 +630,19 @@ def test_report_counts_duplicate_files_and_rows(tmp_path):
         execute(made, "INSERT INTO files VALUES(?, ?, 0, 0, ?)", path, size, digest)
     said = page_of(made).said
     assert "≥ 7 uploads were not needed" in said
+    assert "Uploaded0 B≥ 7 uploads saved" in said
     assert "3 files (2.5 kB) with 2 different contents; 1.0 kB are repetition." in said
     assert "2 rows ask for exactly what an earlier row asks for." in said
+
+
+def test_report_of_rows_and_files_without_duplicates_says_so(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=[{"digest": "d"}, {"digest": "e"}])
+    execute(made, "INSERT INTO files VALUES('a.pdf', 1000, 0, 0, 'x')")
+    execute(made, "INSERT INTO files VALUES('b.pdf', 1500, 0, 0, 'y')")
+    said = page_of(made).said
+    assert "No row asks for exactly what an earlier row asks for." in said
+    assert "The rows name 2 files (2.5 kB); no two have the same content." in said
+    assert "repetition" not in said
 
 
 def test_report_lists_each_session(tmp_path):
@@ -575,6 +679,7 @@ def test_report_shows_configuration_and_its_changes(tmp_path):
         rows=rows(completed=1),
         facts={
             "settings": {"max_in_flight": 500, "download_outputs": True, "timeout": None},
+            "client": {"limits": {"max_in_flight": 777}},
             "fingerprint": {"workflow_id": "B9uGJfZ3CFwOdMKH", "columns": {"Betrag": ""}, "title": ""},
             "binding": [
                 {"column": "Doc", "input": "workflow_input_1", "display_name": "Document", "how": "--map"}
@@ -589,6 +694,7 @@ def test_report_shows_configuration_and_its_changes(tmp_path):
     assert "titleempty" in said
     assert "download_outputsyes" in said
     assert "timeout" not in said
+    assert "limits.max_in_flight" not in said, "a batch keeps to its own"
     assert "DocDocumentworkflow_input_1--map" in said
     assert "Session 2: max_in_flight 500 → 200" in said
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from yarl import URL
 
-from opus_async.cli.doctor.checks import Check, bad, good, risk
+from opus_async.cli.checks import Check, bad, good, risk
 from opus_async.error_codes import NextAction
 from opus_async.errors import (
     APIError,

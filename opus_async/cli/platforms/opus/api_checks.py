@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
-from opus_async.cli import connection
-from opus_async.cli.doctor import DoctorOptions, diagnosis
-from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
+from opus_async.cli.checks import PATIENCE, Check, bad, good, risk, skipped
+from opus_async.cli.platforms.opus import ENTRY, Generation, diagnosis, generation
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
@@ -17,23 +16,24 @@ PROBE = "0000000000000000"
 """An id that no workflow has: the answer 404 shows that the key was accepted."""
 RETRY_SECONDS = 3.0
 """Seconds over which a call is repeated; what lasts longer is reported."""
-AUTO: connection.Generation = "auto"
-GENERATION, CALL, SCHEMA = "generation", "live call", "input type"
-STEPS = (GENERATION, CALL)
+AUTO: Generation = "auto"
+GENERATION, CALL = ENTRY.live_steps
+SCHEMA = "input type"
 
 
-async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
+async def examine(named: str | None, base_url: str, workflow_id: str | None) -> list[Check]:
     """Ask every generation whether it answers, then read a workflow with the configured one.
 
     Args:
-        options: Of the command.
+        named: What ``--api`` named.
         base_url: The platform's URL.
+        workflow_id: The workflow; None for an id that no workflow has.
     """
     try:
-        api = connection.generation(options)
+        api = generation(named)
         anyone = _client(AUTO)
     except ConfigurationError:  # said already
-        return [skipped(step, "needs what has to be mended above") for step in STEPS]
+        return [skipped(step, "needs what has to be mended above") for step in ENTRY.live_steps]
     async with anyone:
         answers = await anyone.generations()
     used = _used(api, answers)
@@ -41,12 +41,12 @@ async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
     if asked is False and any(answers.values()):
         return [_other_answers(used, answers)]
     # Who has just waited in vain for a turn need not wait again.
-    found = asked if isinstance(asked, RateLimited) else await _read(used, options.workflow)
+    found = asked if isinstance(asked, RateLimited) else await _read(used, workflow_id)
     if asked is False:
         return [diagnosis.of_host(GENERATION, answers, found, base_url)]
     return [
         _generation(api, used, answers),
-        _call(found, options.workflow, works=asked is True),
+        _call(found, workflow_id, works=asked is True),
         *_schema(found),
     ]
 

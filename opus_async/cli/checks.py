@@ -1,8 +1,8 @@
-"""The result of a check: what was found, and what to do about it."""
+"""The result of a check of ``doctor``: what was found, and what to do about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -43,6 +43,10 @@ class Check:
     def as_json(self) -> dict[str, Any]:
         """The check as JSON."""
         return {"name": self.name, "state": self.state.value, "finding": self.finding, "fix": self.fix}
+
+    def about(self, what: str) -> Check:
+        """The same check, named as one of several such: ``Opus: connection``."""
+        return replace(self, name=f"{what}: {self.name}")
 
 
 class StepFailed(Exception):
