@@ -11,7 +11,14 @@ import asyncio
 import logging
 from http import HTTPStatus
 
-from opus_async.errors import AmbiguousExecution, APIError, OpusError, ProtocolError, TransportError
+from opus_async.errors import (
+    AmbiguousExecution,
+    APIError,
+    AuthenticationError,
+    OpusError,
+    ProtocolError,
+    TransportError,
+)
 from opus_async.events import FailureClass
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
@@ -61,7 +68,7 @@ class Resumer:
         pause = PauseSeen.of(run)
         sent_at = asyncio.get_running_loop().time()
         try:
-            await self._api.resume(run.id, answer)
+            await self._send(key, pause, answer)
         except OpusError as error:
             if turned_down(error):
                 raise
@@ -70,6 +77,15 @@ class Resumer:
                 raise unclear(run.id, error) from error
         if tracked.run is not None and PauseSeen.of(tracked.run) == pause:
             tracked.answer()
+
+    async def _send(self, key: str, pause: PauseSeen, answer: str) -> None:
+        """Send an answer; again where its token had just expired, so that nobody has read it."""
+        try:
+            await self._api.resume(pause.run_id, answer)
+        except AuthenticationError:
+            tracked = await self._still_paused(key)  # which renews the token, or is refused as well
+            if tracked is not None and tracked.run is not None and PauseSeen.of(tracked.run) == pause:
+                await self._api.resume(pause.run_id, answer)
 
     async def _still_paused(self, key: str) -> Tracked | None:
         """The run, seen to wait just now: a person may have taken long; None where it does not any more.

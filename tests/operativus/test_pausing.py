@@ -9,16 +9,26 @@ from client_tools import until
 from handmade_operativus import (
     HANG_AFTER,
     OK,
+    PASSWORD,
     RESET_AFTER,
     RESET_BEFORE,
+    USERNAME,
     WORKFLOW,
     Reply,
+    Seen,
     page_of_html,
     problem,
 )
 
-from opus_async.errors import AmbiguousExecution, DeadlineExceeded, JobPaused, NotFound, TransportError
-from opus_async.operativus import Run, resuming
+from opus_async.errors import (
+    AmbiguousExecution,
+    AuthenticationError,
+    DeadlineExceeded,
+    JobPaused,
+    NotFound,
+    TransportError,
+)
+from opus_async.operativus import Run, api, resuming
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +173,54 @@ async def test_resume_is_sent_although_the_run_could_not_be_seen_for_a_moment(ha
     server.script["resume"] = [lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
     assert (await connect(server).run(WORKFLOW, "prices", on_pause=on_pause, timeout=20)).ok
     assert [text for _, text in server.resumed] == ["approved"]
+
+
+async def test_resume_that_met_an_expired_token_is_sent_with_a_new_one(handmade, connect):
+    """A 401 is given before an answer is read; the text of a person must not be lost with it."""
+    server = await handmade(shows="PAUSED")
+
+    def expired(seen: Seen) -> str:
+        server.tokens.discard(seen.headers["authorization"].removeprefix("Bearer "))
+        return OK
+
+    server.script["resume"] = [expired, lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
+    client = connect(server, username=USERNAME, password=PASSWORD)
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
+    assert [text for _, text in server.resumed] == ["approved"]
+    assert server.counts["login"] == 2
+
+
+async def test_resume_with_a_token_that_is_refused_says_so(handmade, connect):
+    server = await handmade(shows="PAUSED")
+
+    def on_pause(run: Run) -> str:
+        server.tokens.clear()
+        return "approved"
+
+    with pytest.raises(AuthenticationError):
+        await connect(server).run(WORKFLOW, "prices", on_pause=on_pause, timeout=20)
+    assert not server.resumed
+
+
+async def test_calls_by_hand_renew_a_token_that_expired_meanwhile(handmade, connect, monkeypatch):
+    """An order or an answer is not sent again after a 401: the token is tried before."""
+    monkeypatch.setattr(api, "TRUSTED_FOR", 0.0)
+    server = await handmade(shows="PAUSED")
+    client = connect(server, username=USERNAME, password=PASSWORD)
+    assert (await client.workflows.get(WORKFLOW)).id == WORKFLOW
+    server.tokens.clear()
+    assert (await client.runs.start(WORKFLOW, "prices")).session_id in server.orders
+    server.tokens.clear()
+    await client.runs.resume("run_00001", "approved")
+    assert server.resumed == [("run_00001", "approved")]
+    assert (server.counts["run"], server.counts["resume"], server.counts["login"]) == (1, 1, 3)
+
+
+async def test_calls_by_hand_take_a_token_that_has_just_worked_for_valid(handmade, connect):
+    server = await handmade()
+    client = connect(server)
+    await asyncio.gather(*(client.runs.start(WORKFLOW, "prices") for _ in range(20)))
+    assert (server.counts["run"], server.counts["workflows"]) == (20, 1)
 
 
 async def test_resume_is_not_sent_to_a_run_that_cannot_be_seen(handmade, connect, monkeypatch):
