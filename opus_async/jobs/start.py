@@ -219,7 +219,7 @@ class JobStarter(Generic[ReadyT]):
 
     def _why(self, answer: StartAnswer, evidence: Evidence, starts_sent: int) -> str:
         if evidence is Evidence.TOO_FEW_CHECKS:
-            return "Nothing that the platform could be asked tells whether it was obeyed"
+            return "The platform could not be asked whether it was obeyed, or shows nothing that tells"
         if evidence is Evidence.DIFFERED_UNCONFIRMED:
             return "It differed from a job never started in one look, and not in others"
         if self._policy.on_ambiguous == "stop":

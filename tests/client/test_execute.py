@@ -594,3 +594,32 @@ async def test_start_check_late_audit_of_unstarted_job_hides_no_difference(handm
     with pytest.raises((AmbiguousExecution, DeadlineExceeded)):
         await job
     assert server.counts["execute"] == 1
+
+
+async def test_intent_to_execute_is_recorded_when_the_request_has_its_turn(handmade, connect):
+    """Of twenty rows that wait for one connection, a kill leaves one in doubt, and not all."""
+    opus_server = await handmade()
+    intents = []
+
+    class Journal:
+        async def start_intent(self, remote_id):
+            intents.append((remote_id, opus_server.counts["execute"]))
+
+        async def told(self, *_):
+            """Nothing of it is needed here."""
+
+        job_created = start_accepted = second_start_forbidden = job_superseded = told
+
+        def status_seen(self, status):
+            """Likewise."""
+
+        job_identified = status_seen
+
+    client = connect(opus_server, limits={"api_concurrency": 1})
+    lifecycle = client.lifecycle(TEXT)
+    await lifecycle.platform.open()
+    request = JobRequest({"Input": "x"})
+    outcomes = await asyncio.gather(*(lifecycle.run(request, journal=Journal()) for _ in range(20)))
+    assert all(outcome.ok for outcome in outcomes)
+    assert [executed for _, executed in intents] == list(range(20))
+    assert len({job_id for job_id, _ in intents}) == 20

@@ -361,6 +361,23 @@ def test_token_login_with_wrong_password_is_tried_once():
     assert server.log_ins == 1
 
 
+def test_intent_to_start_is_recorded_when_the_request_has_its_turn():
+    """Whoever is killed meanwhile is known to have started nothing."""
+    limit = OperationLimit(operations=frozenset({"start"}), rate=1.0)
+    platform = SecondPlatform(server=Server(limits=(limit,)), step=0.0)
+    intents = []
+
+    class Journal(WrittenDown):
+        async def start_intent(self, remote_id):
+            intents.append(now())
+            await super().start_intent(remote_id)
+
+    journal = Journal(platform)
+    assert all(outcome.ok for outcome in run_all(platform, rows=20, journal=journal))
+    assert intents == pytest.approx(sorted(platform.started.values()), abs=0.1)
+    assert journal.starts_at_intent == list(range(20))  # none began before the one before it had left
+
+
 def test_operation_limit_of_start_delays_no_other_request():
     limit = OperationLimit(operations=frozenset({"start"}), rate=1.0)
     platform = SecondPlatform(server=Server(limits=(limit,)), step=0.0)
