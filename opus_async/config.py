@@ -5,19 +5,30 @@ Frozen values, checked when they are made; every default is an opinion with its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
+from opus_async.arguments import COUNT, Kind, number, one_of, unfit
 from opus_async.errors import ConfigurationError
 from opus_async.spelling import no_such
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 """The vendor documents 10 MB a file and does not say which MB; the larger one refuses nothing valid."""
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_ABOVE_0 = number("a number above 0", lambda value: 0 < value < math.inf)
+_SECONDS = number("a number of seconds above 0", lambda value: 0 < value < math.inf)
+_GRACE = number("a number of seconds, 0 or more", lambda value: 0 <= value < math.inf)
+_SHARE = number("a number above 0 and up to 10", lambda value: 0 < value <= 10)  # noqa: PLR2004 - said beside it
+_ON_AMBIGUOUS = one_of("resend", "resend_once", "stop")
+
+PositiveInt = Annotated[int, COUNT]
+Seconds = Annotated[float, _SECONDS]
+Rate = Annotated[float, _ABOVE_0]
 
 
 class _Settings(BaseModel):
@@ -25,12 +36,15 @@ class _Settings(BaseModel):
 
     if not TYPE_CHECKING:  # a type checker goes by the fields
 
-        def __init__(self, **given: Any) -> None:
+        def __init__(self, *unnamed: Any, **given: Any) -> None:
             """Check the settings; raises ConfigurationError with every one that is wrong."""
-            try:
-                super().__init__(**given)
-            except ValidationError as error:
-                raise ConfigurationError(_in_our_words(type(self), error)) from None
+            if problems := list(_problems(type(self), unnamed, given)):
+                raise ConfigurationError(". ".join(problems))
+            super().__init__(**{name: _plain(value) for name, value in given.items()})
+
+        def __setattr__(self, name: str, _: Any) -> None:
+            what = type(self).__name__
+            raise ConfigurationError(f"{what} is frozen: make a new one, like {what}({name}=...)")
 
 
 class Limits(_Settings):
@@ -58,7 +72,7 @@ class Limits(_Settings):
     api_rate: Rate | None = None
     poll_rate: Rate | None = None
     upload_bandwidth: Rate | None = None
-    detect_lag: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 0.05
+    detect_lag: Annotated[float, _SHARE] = 0.05
     max_file_bytes: PositiveInt = MAX_UPLOAD_BYTES
 
 
@@ -71,7 +85,8 @@ class Timeouts(_Settings):
         upload_stall: An upload that moves no byte for this long is given up and tried again, and so is a
             download. There is no total: a large file on a slow line is not an error.
         job: From the start of a job, when it has its slot of ``Limits.max_in_flight``, until we stop waiting
-            for it; None waits for ever. Ends our waiting, not the job.
+            for it; None waits for ever. Ends our waiting, not the job. A last poll is made then; its answer,
+            and the results of a job that has ended by then, may take up to 5 s more.
     """
 
     connect: Seconds = 10
@@ -106,22 +121,32 @@ class RetryPolicy(_Settings):
     max_elapsed: Seconds = 120
     base: Seconds = 0.25
     cap: Seconds = 20
-    execute_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 15
+    execute_grace: Annotated[float, _GRACE] = 15
     outage: Seconds | None = None
-    on_ambiguous: Literal["resend", "resend_once", "stop"] = "resend"
+    on_ambiguous: Annotated[Literal["resend", "resend_once", "stop"], _ON_AMBIGUOUS] = "resend"
 
 
-def _in_our_words(kind: type[BaseModel], error: ValidationError) -> str:
+def _problems(settings: type[BaseModel], unnamed: Sequence[Any], given: Mapping[str, Any]) -> Iterator[str]:
     """Every setting that is wrong, each with what it may be or with the name that was meant."""
-    problems = []
-    for found in error.errors(include_url=False, include_context=False):
-        name = ".".join(map(str, found["loc"]))
-        if found["type"] == "extra_forbidden":
-            problems.append(no_such(kind.__name__, name, kind.model_fields))
-        else:
-            problems.append(f"{kind.__name__}({name}={found['input']!r}): {_lowered(found['msg'])}")
-    return ". ".join(problems)
+    what, known = settings.__name__, settings.model_fields
+    if unnamed:
+        yield f"{what} takes its settings by name, like {what}({next(iter(known))}=...)"
+    for name, value in given.items():
+        if name not in known:
+            yield no_such(what, name, known)
+        elif not (value is None and known[name].default is None):
+            kind = _kind(known[name])
+            if not kind.fits(value):
+                yield unfit(name, value, kind, what)
 
 
-def _lowered(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def _kind(field: FieldInfo) -> Kind:
+    inside = (each for part in get_args(field.annotation) for each in getattr(part, "__metadata__", ()))
+    return next(each for each in (*field.metadata, *inside) if isinstance(each, Kind))
+
+
+def _plain(value: Any) -> Any:
+    """A number of another library as Python's own."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value

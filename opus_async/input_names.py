@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from opus_async.models import InputField
@@ -17,19 +18,29 @@ class InputNames:
 
     Args:
         inputs: Variable name -> field, in the schema's order.
-
-    Attributes:
-        display_names: All of them, each once, in the schema's order.
     """
 
     def __init__(self, inputs: Mapping[str, InputField]) -> None:
         self._inputs = inputs
-        self._exact: dict[str, list[InputField]] = {}
-        self._folded: dict[str, list[InputField]] = {}
-        for field in inputs.values():
-            self._exact.setdefault(field.display_name, []).append(field)
-            self._folded.setdefault(folded(field.display_name), []).append(field)
-        self.display_names: Sequence[str] = tuple(self._exact)
+
+    @cached_property
+    def _exact(self) -> Mapping[str, Sequence[InputField]]:  # made when a name is no variable name
+        return self._grouped(str)
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Sequence[InputField]]:
+        return self._grouped(folded)
+
+    def _grouped(self, spelled: Callable[[str], str]) -> Mapping[str, Sequence[InputField]]:
+        grouped: dict[str, list[InputField]] = {}
+        for field in self._inputs.values():
+            grouped.setdefault(spelled(field.display_name), []).append(field)
+        return grouped
+
+    @property
+    def display_names(self) -> Sequence[str]:
+        """All of them, each once, in the schema's order."""
+        return tuple(self._exact)
 
     def matches(self, name: Any) -> Sequence[InputField]:
         """The inputs that a name can mean: one, none, or several."""

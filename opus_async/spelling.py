@@ -1,20 +1,20 @@
-"""Finds the name that a misspelt one was meant to be."""
+"""Finds the name that a misspelt one was meant to be, of settings, arguments and whatever has names."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar
 
 LIKELY = 0.6
 """The least similarity, 0 to 1, of a misspelt name to the right one."""
 
-GivenT = ParamSpec("GivenT")
-ReturnT = TypeVar("ReturnT")
+KindT = TypeVar("KindT")
 
+_SELF = "self"
 _SPACES = re.compile(r"[\s_-]+")
 
 
@@ -49,45 +49,71 @@ def no_such(what: str, name: str, known: Iterable[str]) -> str:
     return f"{what} has no {name!r}; it has {', '.join(names)}"
 
 
-def knows_its_names(
-    raised: Callable[[str], Exception],
-) -> Callable[[Callable[GivenT, ReturnT]], Callable[GivenT, ReturnT]]:
-    """Decorate a function so that a misspelt keyword argument is answered with the nearest name.
-
-    Python's own ``TypeError`` names the method and, before 3.13, no name that was meant.
+class Names:
+    """The names of a function's arguments: answers calls that do not fit them in our words.
 
     Args:
+        function: The function; an argument called ``self`` is not told of.
         raised: Makes the error of a sentence.
+
+    Attributes:
+        what: The function's own name.
+        may_be_none: Arguments whose default is None.
     """
 
-    def decorate(function: Callable[GivenT, ReturnT]) -> Callable[GivenT, ReturnT]:
-        known = tuple(
-            name
-            for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY} and name != "self"
-        )
-        what = function.__qualname__.removesuffix(".__init__")
+    def __init__(self, function: Callable[..., Any], raised: Callable[[str], Exception]) -> None:
+        self.what = function.__qualname__.removesuffix(".__init__")
+        self._raised = raised
+        parameters = inspect.signature(function).parameters.values()
+        self._by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+        self._names = [
+            each.name
+            for each in parameters
+            if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY} and each.name != _SELF
+        ]
+        self._required = {each.name for each in parameters if each.default is each.empty} & set(self._names)
+        self._is_open = any(each.kind is each.VAR_KEYWORD for each in parameters)
+        self.may_be_none = {each.name for each in parameters if each.default is None}
 
-        def check(options: Iterable[str]) -> None:
-            for name in options:
-                if name not in known:
-                    raise raised(no_such(f"{what}(...)", name, known))
+    def given(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Name -> value of the arguments of a call.
 
-        @functools.wraps(function)
-        def call(*arguments: GivenT.args, **options: GivenT.kwargs) -> ReturnT:
-            check(options)
-            return function(*arguments, **options)
+        Raises what was given for that, where a name is none, one is missing, or too many have no name.
+        """
+        for name in options:
+            if name not in self._names and not self._is_open:
+                raise self._raised(no_such(f"{self.what}(...)", name, self._names))
+        if len(arguments) > len(self._by_position):
+            free = [name for name in self._names if name not in self._by_position and name not in options]
+            fix = f"give it by name, like {free[0]}=..." if free else "take it out"
+            raise self._raised(
+                f"{self.what}(...) was given {len(arguments) - len(self._by_position)} more without a name "
+                f"than {_listed(self._by_position)}: {fix}"
+            )
+        given = {**dict(zip(self._by_position, arguments, strict=False)), **options}
+        if missing := [name for name in self._names if name in self._required and name not in given]:
+            raise self._raised(f"{self.what}(...) needs {_listed(missing)}")
+        return given
 
-        @functools.wraps(function)
-        async def call_later(*arguments: GivenT.args, **options: GivenT.kwargs) -> Any:
-            check(options)
-            return await cast("Awaitable[Any]", function(*arguments, **options))
 
-        if inspect.iscoroutinefunction(function):  # whoever asks must be told that this one is, too
-            return cast("Callable[GivenT, ReturnT]", call_later)
-        return call
+def with_known_names(kind: type[KindT]) -> type[KindT]:
+    """Decorate a class of values, so that it answers a call that does not fit with the names that it knows.
 
-    return decorate
+    It raises TypeError, as any class does: errors of ours are above the values that they tell of.
+    """
+    names, init = Names(kind.__init__, TypeError), kind.__init__
+
+    @functools.wraps(init)
+    def checked(*arguments: Any, **options: Any) -> None:
+        names.given(arguments, options)
+        init(*arguments, **options)
+
+    kind.__init__ = checked  # type: ignore[method-assign]
+    return kind
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(name for name in names if name != _SELF) or "nothing"
 
 
 def _plain(name: Any) -> str:

@@ -372,7 +372,7 @@ def test_client_constructor_needs_no_loop_and_refuses_bad_settings():
     OpusClient(KEY)
     with pytest.raises(opus_async.ConfigurationError, match="OPUS_SERVICE_KEY"):
         OpusClient()
-    with pytest.raises(opus_async.ConfigurationError, match="'v9' is no generation"):
+    with pytest.raises(opus_async.ConfigurationError, match=r"\(api='v9'\): give one of 'v0', 'v1', 'auto'"):
         OpusClient(KEY, api="v9")
     for bad in ("ftp://x", "operator.opus.com", "https://user:secret@host", "https://host?x=1", "https://[x"):
         with pytest.raises(opus_async.ConfigurationError) as caught:

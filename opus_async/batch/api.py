@@ -234,6 +234,7 @@ async def retry_batch(
     limit: int | None = None,
     until: Until = "ended",
     watching: BatchObserver | None = None,
+    progress: bool = False,
 ) -> BatchResult:
     """Try rows again that did not complete, and go on with the rest.
 
@@ -256,6 +257,7 @@ async def retry_batch(
         limit: As in :func:`resume_batch`; rows that are tried again count as not begun.
         until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
+        progress: As in :func:`run_batch`.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -273,7 +275,8 @@ async def retry_batch(
     changes = ResumeChanges(
         manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
     )
-    return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
+    async with observed(watching, Path(out), progress=progress) as watched:
+        return await resume(client, Path(out), changes, watched, retry=states)
 
 
 async def resolve_batch(

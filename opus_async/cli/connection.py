@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 ClientT = TypeVar("ClientT")
+_FILES_OF_A_LOOP = 3
+"""A selector, and the two ends of a socket that wakes it."""
 
 
 def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
@@ -70,10 +72,18 @@ def connect(entry: PlatformEntry[ClientT], options: ConnectionOptions, **setting
 
 
 def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
-    """Run a coroutine to its end; Ctrl-C cancels it, and raises KeyboardInterrupt when it has ended."""
+    """Run a coroutine to its end; Ctrl-C cancels it, and raises KeyboardInterrupt when it has ended.
+
+    Raises:
+        OSError: This process cannot open the files that an event loop needs. A loop that was half made
+            would print a traceback.
+    """
     import asyncio
 
+    from opus_async.transport.shortage import require_files
+
     try:
+        require_files(_FILES_OF_A_LOOP)
         return asyncio.run(main)
     finally:
         main.close()  # where no loop could be made it was not begun, and Python would complain of that

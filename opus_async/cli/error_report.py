@@ -175,7 +175,7 @@ def _explained(error: BaseException) -> str:  # noqa: PLR0911 - a table
             return str(error)
         case OSError() if error.strerror:
             named = f"{error.filename}: " if error.filename else ""
-            return f"{named}{error.strerror}"
+            return f"{named}{shortage_text(error) or error.strerror}"
     if short := shortage_text(error):
         return short
     return f"{type(error).__name__}: {error} (this is a bug: run it again with --debug and report the trace)"

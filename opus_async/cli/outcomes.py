@@ -13,6 +13,7 @@ from opus_async.cli import platforms
 from opus_async.cli.argument_types import duration
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, message_of, print_error, print_hint
+from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress
 from opus_async.cli.streams import deliver
 from opus_async.cli.tables import printable
@@ -77,13 +78,20 @@ def make_folder(options: OneJobOptions) -> None:
         raise WrongUse(f"--download: {options.download} is no folder ({error.strerror})") from None
 
 
-def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine[Any, Any, JobEnd]) -> Exit:
+def print_outcome(
+    options: OneJobOptions,
+    story: JobProgress,
+    waiting: Coroutine[Any, Any, JobEnd],
+    *,
+    note: JobNote | None = None,
+) -> Exit:
     """Wait for the end of one job, and print it.
 
     Args:
         options: Of the command.
         story: What is known when it is interrupted.
         waiting: What the command does.
+        note: Tells the id of the job where stderr did not; removed once stdout has told it.
 
     Raises:
         Interrupted: By Ctrl-C.
@@ -96,11 +104,11 @@ def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine
         raise Interrupted(story.remaining(), job_id=story.job_id if story.started else None) from None
     except OpusError as error:
         if options.json:
-            _print(options, _failure(error, target), error.job_id, None)
+            _print(options, _failure(error, target), error.job_id, None, note)
         raise
     outcome = ending.outcome
     if options.json:
-        _print(options, as_json(ending, target), outcome.job_id, outcome.status)
+        _print(options, as_json(ending, target), outcome.job_id, outcome.status, note)
     elif outcome.ok:
         _print(options, _outputs(ending), outcome.job_id, outcome.status)
     if ending.error is not None:
@@ -157,9 +165,25 @@ def _error(error: OpusError, target: Target) -> dict[str, Any]:
     return described
 
 
-def _print(options: OneJobOptions, value: dict[str, Any], job_id: str | None, status: str | None) -> None:
-    """Print what a job gave; where stdout does not take it, say on stderr which job it was."""
+def _print(
+    options: OneJobOptions,
+    value: dict[str, Any],
+    job_id: str | None,
+    status: str | None,
+    note: JobNote | None = None,
+) -> None:
+    """Print what a job gave; where stdout does not take it, say on stderr which job it was.
+
+    Args:
+        options: Of the command.
+        value: What is printed.
+        job_id: Which job it was; None where there was none.
+        status: How it ended; None where that is not known.
+        note: Removed when ``value``, which has the id, was taken.
+    """
     loss = deliver(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    if loss is None and note is not None:
+        note.remove()
     if loss is None or job_id is None:
         return
     again = platforms.target_of(options).wait(job_id)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from opus_async.cli import connection, downloads, outcomes
+from opus_async.cli import connection, downloads, outcomes, platforms
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.platforms import opus as opus_entry
@@ -26,7 +27,8 @@ becomes what the workflow's schema asks for: 0.8, true, 2026-01-31, JSON for an 
 several times makes a list, of texts or of files.
 
 stdout gets the outputs by display name, stderr the progress. A job that fails exits with 1 and names the
-nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it.
+nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it. Where stderr
+cannot be written, a file opus-async-job-ID.txt in the current folder tells the job.
 
 examples:
   opus-async run B9uGJfZ3CFwOdMKH --file Invoice=a.pdf --input Threshold=0.8
@@ -87,15 +89,17 @@ def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
-    progress = progress_for(options)
-    return outcomes.print_outcome(options, progress, _run(options, inputs, progress))
+    progress, note = progress_for(options), JobNote(platforms.target_of(options))
+    return outcomes.print_outcome(options, progress, _run(options, inputs, progress, note), note=note)
 
 
-async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress) -> JobEnd:
+async def _run(
+    options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress, note: JobNote
+) -> JobEnd:
     from opus_async.progress.display import DisplayTask
 
     workflow_id = options.workflow_id
-    async with connect(options, listeners=[progress]) as opus, DisplayTask(progress):
+    async with connect(options, listeners=[progress, note]) as opus, DisplayTask(progress):
         outcome = await opus.run(
             workflow_id,
             inputs,

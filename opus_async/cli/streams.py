@@ -127,6 +127,13 @@ def lost() -> Loss | None:
     return raw.loss if isinstance(raw, UnfailingStream) else None
 
 
+def stderr_is_lost() -> bool:
+    """Whether something that was written to stderr did not arrive, or it is closed."""
+    sys.stderr.flush()
+    raw = controls(sys.stderr)
+    return isinstance(raw, UnfailingStream) and (raw.missing or raw.loss is not None)
+
+
 def symbols(text: str) -> str:
     """A text of our own with plain characters for symbols that the encoding of stdout does not have."""
     try:

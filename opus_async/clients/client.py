@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from opus_async.arguments import FUNCTION, Kind, checked, instance
 from opus_async.clients.network import Network
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.error_codes import NextStep
@@ -35,6 +36,20 @@ if TYPE_CHECKING:
     from opus_async.clients.shown_stream import ShownStream
 
 log = logging.getLogger("opus_async.clients")
+
+CLIENT_SETTINGS: Mapping[str, Kind] = {
+    "limits": instance(Limits),
+    "timeouts": instance(Timeouts),
+    "retry": instance(RetryPolicy),
+    "session": Kind("an aiohttp.ClientSession", lambda value: callable(getattr(value, "request", None))),
+    "listeners": Kind(
+        "a list of functions",
+        lambda value: (
+            isinstance(value, Iterable) and (not isinstance(value, Collection) or all(map(callable, value)))
+        ),
+    ),
+}
+"""What the settings that all clients have may be."""
 
 
 class PlatformClient:
@@ -143,6 +158,7 @@ class PlatformClient:
     def _before_close(self) -> None:
         """Called when it is about to be closed, where it was made and used."""
 
+    @checked(listener=FUNCTION)
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
@@ -228,26 +244,6 @@ class PlatformClient:
         if self._closed:
             raise ConfigurationError("This client is closed; make a new one.")
         self._maker.check()
-
-
-def check_settings(
-    limits: Limits | None, timeouts: Timeouts | None, retry: RetryPolicy | None, listeners: Iterable[Listener]
-) -> None:
-    """Check the types of settings that all clients have.
-
-    Raises:
-        ConfigurationError: One is of another type.
-    """
-    kinds: tuple[tuple[str, Any, type], ...] = (
-        ("limits", limits, Limits),
-        ("timeouts", timeouts, Timeouts),
-        ("retry", retry, RetryPolicy),
-    )
-    for name, value, kind in kinds:
-        if value is not None and not isinstance(value, kind):
-            raise ConfigurationError(f"{name} is a {type(value).__name__}: give a {kind.__name__}(...)")
-    if callable(listeners):
-        raise ConfigurationError("listeners is a list of callables, and got one: put it into a list")
 
 
 def _fitted(limits: Limits) -> Limits:

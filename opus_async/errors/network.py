@@ -39,6 +39,9 @@ class TransportError(OpusError):
             have left: then repeating it is safe whatever it does.
         retryable: Whether the same request may go better a moment later. False for what only a person can
             mend: a certificate that is not trusted, a redirect to another host, a closed client.
+        finding: What happened, as a clause: the message without method, URL and fix; empty where only the
+            message tells.
+        fix: What a person can do about it, as a clause; empty for nothing.
         attempt: Which attempt failed, from 1.
         method: The HTTP method.
         url: The URL without its query.
@@ -54,6 +57,8 @@ class TransportError(OpusError):
         request_sent: bool,
         retryable: bool = True,
         obstacle: Obstacle = Obstacle.NETWORK,
+        finding: str = "",
+        fix: str = "",
         attempt: int = 1,
         method: str = "",
         url: str = "",
@@ -62,6 +67,8 @@ class TransportError(OpusError):
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.obstacle = obstacle
+        self.finding = finding
+        self.fix = fix
         self.storage = False
         self.request_sent = request_sent
         self.retryable = retryable

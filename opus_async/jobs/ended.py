@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from opus_async.models import JobStatus
 
+AFTER_DEADLINE = 5.0
+"""Seconds that a last poll at the deadline, and the results of a job that it shows ended, may take."""
+
 
 class ToldBy(enum.StrEnum):
     """Why the poll that saw the end was made."""
@@ -15,6 +18,10 @@ class ToldBy(enum.StrEnum):
     """A callback had named the job."""
     POLL = "poll"
     """It was due."""
+
+
+class Overdue(Exception):
+    """The wait for a job had a deadline, and a poll that left after it has not shown the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,17 +18,18 @@ from typing import Generic, NoReturn, TypeAlias
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep, no_hint
-from opus_async.errors import InvalidInputs, JobPaused, OpusError, ProtocolError
+from opus_async.errors import InvalidInputs, OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
-from opus_async.gaps import gapped
+from opus_async.jobs.ended import Overdue
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.job_slots import JobSlots
-from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
+from opus_async.jobs.pausing import OnPaused, WhenPaused
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.request_check import is_timeout, problems_of
 from opus_async.jobs.run_errors import Hint, deadline_exceeded, located, unexpected, what_is_left
 from opus_async.jobs.start import JobStarter
+from opus_async.jobs.waiting import wait_for_end
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
 from opus_async.outcome import JobOutcome
@@ -175,13 +176,21 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 if until_started and not run.ended:
                     _hand_back(run)
                 if not run.ended:
-                    await self._wait(run, started_here=started_here, on_paused=on_paused)
+                    await wait_for_end(
+                        run,
+                        self.platform,
+                        self._watcher,
+                        deadline,
+                        poll_now=not started_here,
+                        on_paused=on_paused,
+                        hint=self._hint,
+                    )
                 run.collected = await self._collect(run, recovered)
         except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
             run.error = located(error, run, self.platform.stages, self._hint)
-        except TimeoutError as error:
+        except (TimeoutError, Overdue) as error:
             run.error = (
                 deadline_exceeded(
                     run,
@@ -190,7 +199,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                     self._hint,
                     workflow_id=self.platform.workflow_id,
                 )
-                if deadline.expired()
+                if deadline.expired() or isinstance(error, Overdue)
                 else unexpected(error, run)
             )
         except Exception as error:
@@ -350,69 +359,6 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             on_doubt=run.second_start_forbidden,
         )
         await run.start_accepted()
-
-    async def _wait(self, run: JobRun, *, started_here: bool, on_paused: OnPaused) -> None:
-        """Wait until the job ends, through as many pauses as are answered here.
-
-        Raises:
-            JobPaused: It waits for a person, and nobody answers it here.
-        """
-        if run.stage != self.platform.stages.watch:
-            run.enter_stage(self.platform.stages.watch)
-        poll_now = not started_here
-        while True:
-            ended = await self._watcher.wait(
-                self.platform.status_source,
-                run.known_id,
-                workflow_id=self.platform.workflow_id,
-                on_status=run.status_seen,
-                poll_now=poll_now,
-                exists=True,
-                calls_back=self.platform.calls_back,
-                return_when_paused=on_paused is not WhenPaused.WAIT,
-            )
-            run.noticed(ended)
-            if ended.status.is_terminal:
-                run.end = ended
-                return
-            run.enter_stage(PAUSED)
-            await self._resume(run, ended.status, on_paused)
-            run.enter_stage(self.platform.stages.watch)
-            poll_now = True
-
-    async def _resume(self, run: JobRun, status: JobStatus, on_paused: OnPaused) -> None:
-        """Have a pause answered, and resume the job.
-
-        Raises:
-            JobPaused: Nobody answers it here.
-        """
-        answer = None
-        if not isinstance(on_paused, WhenPaused) and self.platform.can_resume(status):
-            paused = PausedJob(
-                remote_id=run.known_id, alias=run.alias, status=status, index=run.index, key=run.key
-            )
-            answer = await answer_from(on_paused, paused)
-        if answer is None:
-            run.collected = JobResult(results=self.platform.last_seen(run.known_id))
-            raise self._paused(run, status)
-        await self.platform.resume(run.known_id, answer)
-
-    def _paused(self, run: JobRun, status: JobStatus) -> JobPaused:
-        """The error of a job that waits for a person, and that nobody answers here."""
-        called = "" if run.alias is None else f", as {run.alias} there"
-        paused = JobPaused(
-            gapped(
-                "The job waits for a person ({}{}): act on it in the platform, then wait for it again",
-                status.raw,
-                called,
-            ),
-            status=status,
-            alias=run.alias,
-        )
-        if self.platform.can_resume(status):
-            step = NextStep(NextAction.ANSWER_JOB, run.job_id, run.alias)
-            paused.advised(step.action, self._hint(step))
-        return paused
 
     def _tell_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""

@@ -50,8 +50,10 @@ class PollQueue:
 
     def schedule(self, job: WatchedJob, due: float) -> None:
         """Poll this job at this time of the loop's clock, instead of whenever it was due."""
+        now = asyncio.get_running_loop().time()
+        due = job.by_deadline(due, now)
         job.entry, job.due = next(self._entries), due
-        job.ready = max(due, asyncio.get_running_loop().time())
+        job.ready = max(due, now)
         job.workflow.add(due, job)
         self._enqueue(job.workflow)
 
@@ -60,7 +62,7 @@ class PollQueue:
         now = asyncio.get_running_loop().time()
 
         def anew(job: WatchedJob) -> float:
-            due = due_of(job)
+            due = job.by_deadline(due_of(job), now)
             if job.ready > now or due > now:  # what was due before has been waiting since then
                 job.ready = max(due, now)
             job.due = due

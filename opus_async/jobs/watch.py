@@ -20,7 +20,7 @@ from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import EarlyCallbacks
 from opus_async.jobs.due_times import DueTimes
-from opus_async.jobs.ended import Ended
+from opus_async.jobs.ended import Ended, Overdue
 from opus_async.jobs.poll_errors import PollErrors
 from opus_async.jobs.poll_queue import PollQueue
 from opus_async.jobs.polling import PollSchedule
@@ -90,6 +90,7 @@ class Watcher:
         calls_back: bool = False,
         return_when_paused: bool = False,
         return_when_seen: bool = False,
+        until: float = math.inf,
     ) -> Ended:
         """Wait for a terminal status of one job. Cancel it to stop waiting; the job itself goes on.
 
@@ -107,11 +108,14 @@ class Watcher:
             return_when_paused: Whether to return WAITING, too, as soon as that is seen.
             return_when_seen: Whether to return any status, as soon as one is seen; and to give up on a job
                 whose polls get nothing but 5xx, which may be so for ever.
+            until: When to make the last poll, by the event loop's clock. A caller who cannot wait for its
+                answer for ever cancels the wait.
 
         Returns:
             The status, and how late it was noticed at most.
 
         Raises:
+            Overdue: The last poll has not shown the end.
             OpusError: The status could not be read for too long; :mod:`opus_async.jobs.poll_errors` tells
                 which errors end the wait when.
         """
@@ -134,11 +138,13 @@ class Watcher:
             foreign=poll_now and not exists,
             return_when_paused=return_when_paused,
             return_when_seen=return_when_seen,
+            until=until,
         )
         if calls_back and not poll_now:
             self._expect_callback(job)
         self._add(job)
-        self._queue.schedule(job, now if poll_now or job.called else self._due_times.next_due(job, now))
+        at_once = poll_now or job.called or until <= now
+        self._queue.schedule(job, now if at_once else self._due_times.next_due(job, now))
         self._start_worker()
         try:
             return await job.done
@@ -287,7 +293,7 @@ class Watcher:
                     job.done.set_exception(answer)
             else:
                 self._status(job, answer, asked, now)
-            self._schedule_next(job, now)
+            self._schedule_next(job, asked, now)
         self._take_others(workflow, jobs, seen, asked)
 
     def _take_others(
@@ -309,10 +315,13 @@ class Watcher:
                 if job.workflow is workflow and not job.busy and not job.done.done():
                     job.waited = 0.0  # it may be watched, or have been polled itself, since the poll began
                     self._status(job, answer, max(asked, job.started, job.last_seen_running or asked), now)
-                    self._schedule_next(job, now)
+                    self._schedule_next(job, asked, now)
 
-    def _schedule_next(self, job: WatchedJob, now: float) -> None:
+    def _schedule_next(self, job: WatchedJob, asked: float, now: float) -> None:
         if job.done.done():
+            return
+        if asked >= job.until and job.unconfirmed_end is None:
+            job.done.set_exception(Overdue())
             return
         due = now if job.woken else self._due_times.next_due(job, now)
         job.called, job.woken = job.called or job.woken, False

@@ -130,6 +130,8 @@ class WatchedJob(CallbackState):
     """The job that the events of its polls name."""
     cohort: Cohort
     """The jobs that it learns from, and that learn from it."""
+    until: float = math.inf
+    """The deadline of the wait: a poll that leaves after it is the last."""
     last_seen_running: float | None = None
     """When the last poll left that showed it not terminal; None when it may have ended long ago."""
     is_scout: bool = False
@@ -166,6 +168,10 @@ class WatchedJob(CallbackState):
         before, self.unconfirmed_end = self.unconfirmed_end, status
         self.unconfirmed_ends += 1
         return status != before and self.unconfirmed_ends < CONFIRMATIONS
+
+    def by_deadline(self, due: float, now: float) -> float:
+        """The due time of a poll, so that one is due at the deadline, and none shortly before it."""
+        return self.until if now < self.until < due + polling.MIN_INTERVAL else due
 
     def seen_running(self, status: JobStatus, asked: float, now: float) -> bool:
         """Note that a poll, begun at ``asked`` and answered now, showed that it has not ended; learn from it.

@@ -11,15 +11,16 @@ from typing import Any
 
 _VISIBLE = re.compile(
     "[^"
-    "\x00-\x20\x7f-\xa0\xad"
+    "\x01-\x20\x7f-\xa0\xad"
     "\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
     "\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "]"
 )
-"""A character that leaves ink. The others are control characters (a file of DOS ends in Ctrl-Z), White_Space
-and Default_Ignorable_Code_Point of Unicode 15.1, and the empty Braille pattern."""
+"""A character that leaves ink, or a zero byte, which is damage. The others are control characters (a file of
+DOS ends in Ctrl-Z), White_Space and Default_Ignorable_Code_Point of Unicode 15.1, and the empty Braille
+pattern."""
 
 
 def looks_blank(text: str) -> bool:

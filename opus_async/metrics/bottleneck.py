@@ -145,6 +145,7 @@ class BottleneckInputs:
         queued: Requests that wait for their turn in the client at a time, polls included. Each is a job that
             waits for us, not for the platform.
         queued_polls: Of these, polls.
+        on_wire: API requests that have been sent and not been answered, at a time.
         slowed: Whether the client sends less because the platform has answered with 429.
         polls: Polls per second.
         outage: The host that has not answered for the longest time; None when all do.
@@ -161,6 +162,7 @@ class BottleneckInputs:
     sent: float = 0.0
     queued: float = 0.0
     queued_polls: float = 0.0
+    on_wire: float = 0.0
     slowed: bool = False
     polls: float = 0.0
     outage: HostOutage | None = None
@@ -218,9 +220,15 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
 
 
 def _queue(now: BottleneckInputs, limits: Limits) -> Bottleneck | None:
-    """What lets most rows in flight wait for their turn to send a request; None where they do not."""
+    """What lets most rows in flight wait for their turn to send a request; None where they do not.
+
+    What waits is seen when it has been answered. Before that, most rows have requests to send and few
+    requests are out: where the platform has answered with 429, that is why.
+    """
     if now.queued < _MOST_ROWS * max(now.in_flight, 1):
-        return None
+        few = now.on_wire < _NEARLY * limits.api_concurrency
+        calling = _activity(now, limits) in {Activity.REQUESTS, Activity.ANSWERS}
+        return Bottleneck(BottleneckKind.PLATFORM_RATE) if now.slowed and calling and few else None
     if limits.poll_rate is not None and now.polls >= _NEARLY * limits.poll_rate:
         return Bottleneck(BottleneckKind.POLL_RATE, {"rate": limits.poll_rate})
     return Bottleneck(BottleneckKind.PLATFORM_RATE) if now.slowed else None
@@ -240,14 +248,21 @@ def _uploads(now: BottleneckInputs, limits: Limits) -> Bottleneck:
     return Bottleneck(BottleneckKind.UPLOAD_CONCURRENCY, {"limit": limits.upload_concurrency})
 
 
-def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
-    """The value ``busy_with``: what most jobs in flight wait for."""
+def _activity(now: BottleneckInputs, limits: Limits) -> Activity:
+    """What most jobs in flight wait for."""
     at_work = max(now.at_work - now.queued_polls, 0.0)  # who waits for a poll may have ended long ago
     calling = now.in_flight - at_work - now.preparing
     if at_work >= max(calling, now.preparing):
-        return {"busy_with": Activity.PLATFORM.value}
+        return Activity.PLATFORM
     if now.preparing >= calling:
-        return {"busy_with": Activity.UPLOADS.value}
-    if calling <= limits.api_concurrency or now.queued < _MOST_ROWS * calling:
-        return {"busy_with": Activity.ANSWERS.value}
-    return {"busy_with": Activity.REQUESTS.value, "api_concurrency": limits.api_concurrency}
+        return Activity.UPLOADS
+    slots_are_full = now.on_wire >= _NEARLY * limits.api_concurrency or now.queued >= _MOST_ROWS * calling
+    return Activity.REQUESTS if calling > limits.api_concurrency and slots_are_full else Activity.ANSWERS
+
+
+def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
+    """The value ``busy_with``, with the limit of requests where jobs wait for that."""
+    activity = _activity(now, limits)
+    if activity is Activity.REQUESTS:
+        return {"busy_with": activity.value, "api_concurrency": limits.api_concurrency}
+    return {"busy_with": activity.value}

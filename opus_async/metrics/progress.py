@@ -254,6 +254,7 @@ class Progress:
             sent=rates.bytes,
             queued=queued.all,
             queued_polls=queued.polls,
+            on_wire=queued.wire,
             slowed=self._queue.slowed,
             polls=self._polls.rate(),
             outage=outages[0] if outages else None,

@@ -1,4 +1,4 @@
-"""How many requests wait in the client for their turn: for a slot, a rate, the end of a pause."""
+"""How many requests wait in the client for their turn (a slot, a rate, a pause), and how many are out."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ _REMEMBERED = 120.0
 
 
 class Queued(NamedTuple):
-    """Requests that waited for their turn at a time, on average.
+    """Requests of the API at a time, on average.
 
     Attributes:
-        work: That start jobs or fetch results. Each is a job that waits.
-        polls: That ask for a status. Each is a job whose end may not be known yet.
+        work: That wait for their turn, to start jobs or fetch results. Each is a job that waits.
+        polls: That wait for their turn, to ask for a status. Each is a job whose end may not be known yet.
+        wire: That have been sent and not been answered.
     """
 
     work: float
     polls: float
+    wire: float
 
     @property
     def all(self) -> float:
-        """Both."""
+        """All that wait for their turn."""
         return self.work + self.polls
 
 
+_WORK, _POLLS, _WIRE = Queued._fields
+
+
 class RequestQueue:
-    """Adds up what the requests of the last :data:`~.outages.RATE_WINDOW` seconds had waited.
+    """Adds up what the requests of the last :data:`~.outages.RATE_WINDOW` seconds had waited, and had taken.
 
     Waiting is not seen while it lasts, only when the request has been answered; but what waited so long in so
     many seconds was so many requests at a time, as Little's law has it.
@@ -43,40 +48,38 @@ class RequestQueue:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._waits: deque[tuple[float, float, bool]] = deque()
-        self._work = self._polls = 0.0
+        self._recent: deque[tuple[float, str, float]] = deque()
+        self._sums = dict.fromkeys((_WORK, _POLLS, _WIRE), 0.0)
         self._throttled_at = float("-inf")
 
     def add(self, event: RequestSent | RequestRetried) -> None:
         """Count an attempt. One that was answered and failed comes twice, and counts once."""
-        now = self._clock()
         if event.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._throttled_at = now
+            self._throttled_at = self._clock()
         if isinstance(event, RequestRetried) and event.status is not None:
             return
-        if event.kind is RequestKind.STORAGE or not event.waited:
-            return
-        self._waits.append((now, event.waited, event.kind is RequestKind.POLL))
-        self._count(event.waited, poll=event.kind is RequestKind.POLL)
-        self._forget(now)
+        if event.kind is not RequestKind.STORAGE:
+            self._count(_POLLS if event.kind is RequestKind.POLL else _WORK, event.waited)
+            self._count(_WIRE, event.seconds)
 
     def now(self) -> Queued:
-        """How many wait now."""
-        self._forget(self._clock())
-        return Queued(max(self._work, 0.0) / RATE_WINDOW, max(self._polls, 0.0) / RATE_WINDOW)
+        """How many there are now."""
+        self._forget()
+        return Queued(**{what: max(seconds, 0.0) / RATE_WINDOW for what, seconds in self._sums.items()})
 
     @property
     def slowed(self) -> bool:
         """Whether the platform has answered with 429 so lately that less is sent for it."""
         return self._clock() - self._throttled_at <= _REMEMBERED
 
-    def _forget(self, now: float) -> None:
-        while self._waits and self._waits[0][0] < now - RATE_WINDOW:
-            _, waited, poll = self._waits.popleft()
-            self._count(-waited, poll=poll)
+    def _count(self, what: str, seconds: float) -> None:
+        if seconds:
+            self._sums[what] += seconds
+            self._recent.append((self._clock(), what, seconds))
+            self._forget()
 
-    def _count(self, seconds: float, *, poll: bool) -> None:
-        if poll:
-            self._polls += seconds
-        else:
-            self._work += seconds
+    def _forget(self) -> None:
+        oldest = self._clock() - RATE_WINDOW
+        while self._recent and self._recent[0][0] < oldest:
+            _, what, seconds = self._recent.popleft()
+            self._sums[what] -= seconds

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus
+from opus_async.spelling import with_known_names
 
 
 class Notice(StrEnum):
@@ -21,6 +22,7 @@ class Notice(StrEnum):
     """The platform itself ran it more than once: the newest run tells the outcome, the audit's trail all."""
 
 
+@with_known_names
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """One job to be run: a row of ``run_many``.
@@ -32,7 +34,7 @@ class JobRequest:
         title: Shown in the Opus UI; a default is made when absent.
         description: Shown in the Opus UI; a default is made when absent.
         key: The caller's own name for the row, handed back in the outcome.
-        timeout: Seconds from the start of this job until we stop waiting for it.
+        timeout: Seconds from the start of this job until we stop waiting for it; see ``Timeouts.job``.
         version_id: Pins the workflow version by UUID.
         version_number: Pins it by number.
     """

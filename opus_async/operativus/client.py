@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+import os
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from opus_async.clients.client import PlatformClient, check_settings
+from opus_async.arguments import COUNT, FLAG, FUNCTION, SECRET_TEXT, TEXT, Kind, checked, several
+from opus_async.clients.client import CLIENT_SETTINGS, PlatformClient
 from opus_async.clients.sender import Sender
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError
@@ -38,7 +40,6 @@ from opus_async.operativus.steps import Steps
 from opus_async.operativus.workflows import Workflows
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.spelling import knows_its_names
 from opus_async.transport.auth import Auth, StaticAuth
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def _request_of_text(row: object) -> JobRequest | None:
     return row if isinstance(row, JobRequest) else None
 
 
+_WORKFLOW_ID = Kind("the id of a workflow", TEXT.fits, TEXT.meant)
+_ROWS = several(
+    "an iterable of texts or JobRequests; a file of rows is for run_batch",
+    str,
+    files=(Mapping, bytes, os.PathLike),
+)
 TEXTS = RowKind("a text, or a JobRequest({'input': text})", _request_of_text)
 
 
@@ -90,7 +97,14 @@ class OperativusClient(PlatformClient):
             that this process may have open.
     """
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        base_url=SECRET_TEXT,
+        token=SECRET_TEXT,
+        username=SECRET_TEXT,
+        password=SECRET_TEXT,
+        **CLIENT_SETTINGS,
+    )
     def __init__(
         self,
         base_url: str | None = None,
@@ -104,7 +118,6 @@ class OperativusClient(PlatformClient):
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        check_settings(limits, timeouts, retry, listeners)
         credentials = resolve_credentials(token, username, password)
         url = resolve_base_url(base_url)
         super().__init__(
@@ -150,7 +163,7 @@ class OperativusClient(PlatformClient):
     def __repr__(self) -> str:
         return f"<OperativusClient {self._base_url}, {self._state()}>"
 
-    @knows_its_names(ConfigurationError)
+    @checked(workflow_id=_WORKFLOW_ID, on_pause=FUNCTION)
     async def run(
         self,
         workflow_id: str,
@@ -189,7 +202,8 @@ class OperativusClient(PlatformClient):
             self._new_platform(workflow_id), request, on_paused=self._on_paused(workflow_id, on_pause)
         )
 
-    @knows_its_names(ConfigurationError)
+    @checked(ConfigurationError, rows=_ROWS, max_in_flight=COUNT, on_pause=FUNCTION, progress=FLAG)
+    @checked(workflow_id=_WORKFLOW_ID)
     def run_many(
         self,
         workflow_id: str,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
+from opus_async.arguments import SECRET_TEXT, Kind, checked, number
 from opus_async.errors import ConfigurationError
 from opus_async.opus.connection_guard import MAX_CONNECTIONS, ConnectionGuard
 from opus_async.transport.rates import TokenBucket
@@ -46,6 +47,8 @@ BODY_SECONDS = 5.0
 NO_CONTENT = 204
 _TOKEN_BYTES = 18
 """144 bits: 24 characters that nobody guesses."""
+_SECRET = Kind("text or bytes", lambda value: isinstance(value, str | bytes), secret=True)
+_RATE = number("a number of calls a second, 1 or more", lambda value: 1 <= value < math.inf)
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class CallbackReceiver:
         counts: What was heard so far.
     """
 
+    @checked(ConfigurationError, public_url=SECRET_TEXT, secret=_SECRET, rate=_RATE)
     def __init__(
         self,
         public_url: str | None = None,
@@ -98,8 +102,6 @@ class CallbackReceiver:
             raise ConfigurationError(
                 "The callback secret is too short: give 16 random bytes or more, or none"
             )
-        if not 1 <= rate < math.inf:
-            raise ConfigurationError(f"A callback receiver listens to {rate} calls a second: give 1 or more")
         self.counts = CallbackCounts()
         self.public_url = public_url
         self._secret = given or secrets.token_bytes(32)

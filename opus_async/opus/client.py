@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from opus_async.clients.client import PlatformClient, check_settings
+from opus_async.arguments import (
+    COUNT,
+    FLAG,
+    MAPPING,
+    SECRET_TEXT,
+    TEXT,
+    WHOLE,
+    WORKFLOW_ID,
+    Kind,
+    checked,
+    one_of,
+    several,
+)
+from opus_async.clients.client import CLIENT_SETTINGS, PlatformClient
 from opus_async.clients.sender import Sender
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
@@ -32,7 +46,6 @@ from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.spelling import knows_its_names
 from opus_async.transport.auth import StaticAuth
 from opus_async.transport.urls import is_loopback
 
@@ -41,6 +54,16 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("opus_async.opus")
+
+_CALLBACK = Kind(
+    "a URL as text, or a CallbackReceiver",
+    lambda value: isinstance(value, str | CallbackReceiver),
+    secret=True,
+)
+_ROWS = several(
+    "an iterable of mappings or JobRequests, [row] for one; a file of rows is for run_batch",
+    files=(Mapping, str, bytes, os.PathLike),
+)
 
 
 class OpusClient(PlatformClient):
@@ -76,7 +99,14 @@ class OpusClient(PlatformClient):
             files that this process may have open.
     """
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        service_key=SECRET_TEXT,
+        base_url=SECRET_TEXT,
+        api=one_of("v0", "v1", "auto"),
+        callback=_CALLBACK,
+        **CLIENT_SETTINGS,
+    )
     def __init__(
         self,
         service_key: str | None = None,
@@ -90,7 +120,6 @@ class OpusClient(PlatformClient):
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        check_settings(limits, timeouts, retry, listeners)
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
         super().__init__(
@@ -172,7 +201,7 @@ class OpusClient(PlatformClient):
         """
         return await self._api.versions.all_answers()
 
-    @knows_its_names(ConfigurationError)
+    @checked(workflow_id=WORKFLOW_ID, inputs=MAPPING, callback=_CALLBACK)
     async def run(
         self,
         workflow_id: str,
@@ -196,8 +225,8 @@ class OpusClient(PlatformClient):
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
             key: The caller's own name for the job, handed back in the outcome.
-            timeout: Seconds from getting a slot until we stop waiting; default ``Timeouts.job``. The job
-                itself goes on.
+            timeout: Seconds from getting a slot until we stop waiting; default, and more about it:
+                ``Timeouts.job``. The job itself goes on.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
             callback: Instead of the client's.
@@ -223,6 +252,7 @@ class OpusClient(PlatformClient):
         platform = self._new_platform(workflow_id, callback)
         return await self._run(platform, request)
 
+    @checked(workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK)
     def lifecycle(
         self,
         workflow_id: str,
@@ -255,7 +285,14 @@ class OpusClient(PlatformClient):
         version = (version_number, version_id)
         return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        rows=_ROWS,
+        max_in_flight=COUNT,
+        callback=_CALLBACK,
+        progress=FLAG,
+    )
+    @checked(workflow_id=WORKFLOW_ID)
     def run_many(
         self,
         workflow_id: str,
@@ -287,7 +324,7 @@ class OpusClient(PlatformClient):
             such workflow) is raised by the iteration.
 
         Raises:
-            ConfigurationError: ``max_in_flight`` is below 1, the client is closed, or the callback is one
+            ConfigurationError: An argument is not of its kind, the client is closed, or the callback is one
                 that the API would refuse.
         """
         platform = self._new_platform(workflow_id, callback)
@@ -339,6 +376,7 @@ class Workflows:
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @checked(workflow_id=WORKFLOW_ID, version=WHOLE, version_id=TEXT)
     async def get(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
     ) -> Workflow:

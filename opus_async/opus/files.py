@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
-from typing import IO, Any, Literal, TypeAlias, cast
+from typing import IO, Any, Literal, TypeAlias, cast, get_args
 
+from opus_async.arguments import (
+    FILE,
+    FILES,
+    FLAG,
+    FUNCTION,
+    PATH,
+    TEXT,
+    URLS,
+    WORKFLOW_ID,
+    checked,
+    instance,
+    one_of,
+)
 from opus_async.config import Limits
 from opus_async.errors import InvalidInputs, first_error
-from opus_async.input_problems import Unfit, bad_argument
+from opus_async.input_problems import Unfit
 from opus_async.models import DownloadedFile, UploadedFile
 from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
@@ -36,6 +49,15 @@ class Files:
         self._limits = limits
         self._downloader = downloader
 
+    @checked(
+        source=FILE,
+        filename=TEXT,
+        access_scope=one_of(*get_args(AccessScope)),
+        workflow_id=WORKFLOW_ID,
+        workspace_id=TEXT,
+        digest=FLAG,
+        on_progress=FUNCTION,
+    )
     async def upload(
         self,
         source: FileSource,
@@ -82,6 +104,7 @@ class Files:
         sha256 = await _digest(opened) if digest else None
         return await self._uploader.send(opened, fields, sha256=sha256, on_progress=on_progress)
 
+    @checked(sources=FILES)
     async def upload_many(self, sources: Iterable[FileSource], **options: Any) -> list[UploadedFile]:
         """Upload files in parallel, within ``upload_concurrency``; answers come in the order of the files.
 
@@ -99,6 +122,7 @@ class Files:
             raise first_error(errors) from None
         return [task.result() for task in tasks]
 
+    @checked(outcome=instance(JobOutcome))
     def urls_of(self, outcome: JobOutcome) -> dict[str, list[str]]:
         """The files among the outputs of a job, by their URLs; nothing is sent.
 
@@ -114,6 +138,7 @@ class Files:
         """
         return file_urls(outcome.results) if outcome.ok else {}
 
+    @checked(destination=PATH, workspace_id=TEXT, overwrite=FLAG)
     async def download(
         self,
         url: str,
@@ -146,6 +171,7 @@ class Files:
         place = destination_of(wanted, destination, overwrite=overwrite)
         return await self._downloader.fetch(wanted, place, workspace_id=workspace_id)
 
+    @checked(urls=URLS, folder=PATH, workspace_id=TEXT, overwrite=FLAG)
     async def download_many(
         self,
         urls: Iterable[str],
@@ -160,10 +186,6 @@ class Files:
         different ones with the same name, the first in order gets it, the next `` (2)``. The first failure
         cancels the rest and is raised; files that were whole by then stay.
         """
-        if isinstance(urls, str):
-            raise InvalidInputs(
-                [bad_argument("download_many takes a list of URLs, and got one: use download")]
-            )
         wanted = [checked_file_url(url) for url in urls]
         places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
         fetch = self._downloader.fetch

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from opus_async.errors import InvalidInputs, ProtocolError
-from opus_async.input_problems import bad_argument
+from opus_async.errors import ProtocolError
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
@@ -33,14 +32,12 @@ class JobSearch(AsyncIterator[JobDetail]):
         total: How many match, as the platform counts them; None before the first job was asked for.
 
     Raises:
-        InvalidInputs: A date is none, or the page size is below 1.
+        InvalidInputs: A date is none.
     """
 
     def __init__(
         self, api: Api, fields: SearchFields, statuses: Sequence[str | None], page_size: int
     ) -> None:
-        if page_size < 1:
-            raise InvalidInputs([bad_argument(f"page_size is {page_size}: give 1 or more")])
         job_management.search(fields, offset=0, limit=page_size)  # tells a bad date now, not at the first job
         self.total: int | None = None
         self._api = api

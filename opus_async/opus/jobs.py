@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from opus_async.arguments import (
+    COUNT,
+    JOB_ID,
+    JOB_IDS,
+    MAPPING,
+    SECONDS,
+    SECRET_TEXT,
+    TEXT,
+    WHOLE,
+    WORKFLOW_ID,
+    Kind,
+    checked,
+    instance,
+    one_of,
+)
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
+from opus_async.jobs.ended import AFTER_DEADLINE, Overdue
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
@@ -38,6 +55,10 @@ WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
 _DONE_ALREADY = frozenset({400, 404, 409})
 """Statuses of a refusal to change what has been changed already."""
+_DATE = Kind("a date, a datetime, or ISO 8601 text", lambda value: isinstance(value, date | str))
+_STATUSES = Kind(
+    "one status or a list of them, like 'FAILED'", lambda value: isinstance(value, str) or JOB_IDS.fits(value)
+)
 
 
 class Jobs:
@@ -76,6 +97,19 @@ class Jobs:
         self._keep = keep
         self._notify = notify
 
+    @checked(
+        workflow_id=WORKFLOW_ID,
+        reference_entity_id=TEXT,
+        title=TEXT,
+        description=TEXT,
+        version_id=TEXT,
+        version_number=WHOLE,
+        ref_user_id=TEXT,
+        source=one_of(*requests.SOURCES),
+        workspaces=TEXT,
+        initial_input=MAPPING,
+        web_app_id=TEXT,
+    )
     async def initiate(
         self,
         workflow_id: str | None = None,
@@ -131,6 +165,13 @@ class Jobs:
             )
         )
 
+    @checked(
+        job_id=JOB_ID,
+        inputs=MAPPING,
+        workflow=instance(Workflow),
+        callback_url=SECRET_TEXT,
+        workspaces=TEXT,
+    )
     async def execute(
         self,
         job_id: str,
@@ -172,10 +213,12 @@ class Jobs:
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
 
+    @checked(job_id=JOB_ID)
     async def status(self, job_id: str) -> JobStatus:
         """Read a job's status now (``GET /job/{id}/status``); a word that is not known is ``UNKNOWN``."""
         return await self._api.status(job_id)
 
+    @checked(job_id=JOB_ID)
     async def results(self, job_id: str) -> JobResults:
         """Fetch the results of a completed job (``GET /job/{id}/results``).
 
@@ -186,10 +229,12 @@ class Jobs:
         """
         return await fetch_results(self._api, job_id_in(job_id), patience=self._policy.max_elapsed)
 
+    @checked(job_id=JOB_ID)
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
         return await self._api.audit(job_id)
 
+    @checked(job_id=JOB_ID, timeout=SECONDS, workflow_id=WORKFLOW_ID)
     async def outcome(
         self, job_id: str, *, timeout: float | None = None, workflow_id: str | None = None
     ) -> JobOutcome:
@@ -219,6 +264,7 @@ class Jobs:
             confirm_exists=functools.partial(self._api.status, job_id),
         )
 
+    @checked(job_id=JOB_ID, timeout=SECONDS)
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobStatus:
         """Wait for a job's terminal status, whoever started it.
 
@@ -239,13 +285,14 @@ class Jobs:
                 self._notify(JobStatusSeen(index=0, key=None, job_id=job_id, status=status))
 
         try:
-            async with asyncio.timeout(timeout) as deadline:
-                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True)
+            async with asyncio.timeout(None if timeout is None else timeout + AFTER_DEADLINE) as deadline:
+                until = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
+                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True, until=until)
                 return ended.status
         except OpusError as error:
             raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None
-        except TimeoutError:
-            if not deadline.expired():
+        except (TimeoutError, Overdue) as error:
+            if not deadline.expired() and not isinstance(error, Overdue):
                 raise
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
             late = DeadlineExceeded(
@@ -257,6 +304,7 @@ class Jobs:
             step = NextStep(NextAction.WAIT_FOR_JOB, job_id)
             raise late.advised(step.action, hint(step)) from None
 
+    @checked(job_ids=JOB_IDS)
     def wait_many(self, job_ids: Iterable[str]) -> Stream[tuple[str, JobStatus]]:
         """Wait for many jobs: an async iterator of (job id, terminal status), in the order of their ends.
 
@@ -271,6 +319,14 @@ class Jobs:
         self._keep(pool)
         return Stream(pool)
 
+    @checked(
+        workflow_id=WORKFLOW_ID,
+        status=_STATUSES,
+        query=TEXT,
+        start_date=_DATE,
+        end_date=_DATE,
+        page_size=COUNT,
+    )
     def search(
         self,
         *,
@@ -298,18 +354,22 @@ class Jobs:
         statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
         return JobSearch(self._api, fields, statuses, page_size)
 
+    @checked(job_id=JOB_ID)
     async def get(self, job_id: str) -> JobDetail:
         """Fetch what the platform keeps of a job (``GET /job/{id}``; observed, not documented)."""
         return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
 
+    @checked(job_id=JOB_ID)
     async def archive(self, job_id: str) -> None:
         """Hide a job from the lists of jobs (``POST /job/{id}/archive``; observed, not documented)."""
         await self._change(job_management.archive(job_id))
 
+    @checked(job_id=JOB_ID)
     async def unarchive(self, job_id: str) -> None:
         """Show an archived job in lists again (``DELETE /job/{id}/archive``; observed, not documented)."""
         await self._change(job_management.unarchive(job_id))
 
+    @checked(job_id=JOB_ID)
     async def duplicate(self, job_id: str) -> str:
         """Copy a job into a new unstarted one (``GET /job/{id}/duplicate``; observed, not documented).
 
@@ -321,6 +381,7 @@ class Jobs:
         read = functools.partial(job_management.read_duplicate, of=requests.named(job_id, "job id"))
         return await self._api.job_call(job_management.duplicate(job_id), read)
 
+    @checked(job_id=JOB_ID)
     async def delete(self, job_id: str) -> None:
         """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
         await self._change(job_management.delete(job_id))

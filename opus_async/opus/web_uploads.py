@@ -192,6 +192,8 @@ def _read_in_part(filename: str) -> Unfit:
 
 
 def _needs_copy(value: Any) -> bool:
+    if isinstance(value, str):  # most values are, and this is asked for each
+        return False
     if isinstance(value, list | tuple):
         return any(_needs_copy(item) for item in value)
     return is_upload(value) and file_behind(value) is None

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import shlex
 import shutil
 import sys
 import textwrap
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 WRONG_USE = 2
 READY = "# ready"
+_FILES_OF_A_LOOP = 3
 _WORKFLOW_FILE = "serve workflows of a JSON file too: what 'opus-async workflow show ID --json' prints, say"
 
 
@@ -183,15 +186,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, command = _split_command(list(sys.argv[1:] if argv is None else argv))
     options = _parse(arguments)
-    if options.list_traits:
-        sys.stdout.write(catalogue() + "\n")
-        return 0
     try:
+        if options.list_traits:
+            sys.stdout.write(catalogue() + "\n")
+            sys.stdout.flush()
+            return 0
         config = _configure(options)
+        _require_files()
         return asyncio.run(_serve(config, command, options))
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"opus-async simulate: {error}\n")
+        with suppress(OSError):
+            sys.stderr.write(f"opus-async simulate: {error}\n")
         return WRONG_USE
+
+
+def _require_files() -> None:
+    """Raise OSError where no event loop can be made: a half made one would print a traceback."""
+    with ExitStack() as files:
+        for _ in range(_FILES_OF_A_LOOP):
+            files.enter_context(open(os.devnull))  # noqa: PTH123 - as plain as it gets
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -263,9 +276,11 @@ async def _serve(config: SimulatorConfig, command: list[str], options: argparse.
         # The process is ours: what is alive now stays, and jobs are plain values without cycles.
         gc.freeze()
         gc.set_threshold(100_000, 20, 50)
-        _announce(simulator, sys.stderr if command else sys.stdout)
         if command:
+            with suppress(OSError):  # the command is told by its environment
+                _announce(simulator, sys.stderr)
             return await run_command(command, _environment(simulator))
+        _announce(simulator, sys.stdout)
         if options.scripted:
             beside = None if config.operativus is None else simulator.operativus.command
             control = Control(simulator.world.scripts, _write_out, beside)

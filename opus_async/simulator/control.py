@@ -53,7 +53,7 @@ class Control:
             answer["error"] = str(error)
         self._send(answer)
 
-    def _do(self, what: str, given: Mapping[str, Any]) -> str | None:
+    def _do(self, what: str, given: Mapping[str, Any]) -> Any:
         scripts = self._scripts
         match what:
             case "answer":
@@ -66,15 +66,20 @@ class Control:
                 scripts.delay_next(given["workflow"], given["seconds"], given["times"])
             case "pause":
                 scripts.pause_next(given["workflow"], given["seconds"], given["times"])
+            case "resume":
+                return scripts.resume(given["job"])
             case "reply":
                 scripts.reply(given["number"], given["outputs"], given["error"])
             case "reset":
                 scripts.reset()
-                if self._operativus is not None:
-                    self._operativus("reset", {})
-            case "operativus" if self._operativus is not None:
-                self._operativus(given["operation"], given["given"])
+                self._steer_operativus("reset", {})
+            case "operativus":
+                self._steer_operativus(given["operation"], given["given"])
         return None
+
+    def _steer_operativus(self, operation: str, given: dict[str, Any]) -> None:
+        if self._operativus is not None:
+            self._operativus(operation, given)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         self._write(json.dumps(message).encode() + b"\n")

@@ -99,6 +99,10 @@ class Run:
             elapsed -= self.waiting
         return min(elapsed, self.end), False
 
+    def resumed(self, now: float) -> Run:
+        """Return the run as it is if the person for whom it waits acts now."""
+        return replace(self, waiting=now - self.accepted_at - self.queue - self.node_start(self.parking_node))
+
     def status(self, now: float) -> str:
         """Return the status at a moment, in the vendor's words."""
         worked, parked = self.worked(now)

@@ -114,6 +114,21 @@ class ScriptedSimulator(SimulatorProcess):
         """
         self._command("pause", workflow=workflow_id, seconds=seconds, times=times)
 
+    def resume(self, job_id: str | None = None) -> list[str]:
+        """Let a person act: a job that waits for one goes on.
+
+        Args:
+            job_id: The job; None for all that wait now.
+
+        Returns:
+            The ids of the jobs that go on.
+
+        Raises:
+            ValueError: The job does not wait for a person.
+        """
+        resumed: list[str] = self._command("resume", job=job_id)
+        return resumed
+
     def reset(self) -> None:
         """Forget all that was said; jobs that were started keep it."""
         self._command("reset")

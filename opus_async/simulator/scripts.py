@@ -14,11 +14,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator.run_plans import UNSAID, Outputs, Plan
+from opus_async.simulator.runs import WAITING
 from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.workflows import OutputVariable
 
 if TYPE_CHECKING:
-    from opus_async.simulator.runs import Job
+    from opus_async.simulator.runs import Job, JobBook
     from opus_async.simulator.workflows import Workflow
 
 FOREVER = 1e9
@@ -51,13 +52,26 @@ class Scripts:
     Args:
         find: Returns the workflow with an id or UUID, or None.
         known: Returns the ids of all workflows.
+        jobs: Every job.
+        clock: Returns epoch seconds.
+        on_resumed: Called with a job whose run ends at another time now.
     """
 
-    def __init__(self, find: Callable[[str], Workflow | None], known: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Workflow | None],
+        known: Callable[[], Iterable[str]],
+        jobs: JobBook,
+        clock: Callable[[], float],
+        on_resumed: Callable[[Job], None],
+    ) -> None:
         self.ask: Ask | None = None
         """Sends questions out; None where nobody answers them."""
         self._find = find
         self._known = known
+        self._jobs = jobs
+        self._clock = clock
+        self._on_resumed = on_resumed
         self._scripts: defaultdict[str, _Script] = defaultdict(_Script)
         self._asked: dict[int, tuple[Job, Callable[[], None]]] = {}
         self._numbers = count(1)
@@ -103,6 +117,24 @@ class Scripts:
         """Let the next runs of a workflow wait for a person, for so many seconds or, by None, for ever."""
         script = self._scripts[self._workflow(workflow_id).workflow_id]
         script.pauses.extend([FOREVER if seconds is None else _span(seconds)] * _checked(times))
+
+    def resume(self, job_id: str | None) -> list[str]:
+        """Let a job go on that waits for a person, or by None all that do; returns their ids.
+
+        Raises:
+            ScriptError: The job does not wait.
+        """
+        now = self._clock()
+        waiting = [job for job in self._jobs if job_id in {None, job.job_id} and job.status(now) == WAITING]
+        if job_id is not None and not waiting:
+            job = self._jobs.find(job_id)
+            what = "there is no such job" if job is None else f"it is {job.status(now)}"
+            raise ScriptError(f"job {job_id} does not wait for a person: {what}")
+        for job in waiting:
+            if job.run is not None:
+                job.run = job.run.resumed(now)
+                self._on_resumed(job)
+        return [job.job_id for job in waiting]
 
     def reset(self) -> None:
         """Forget all scripts; runs that were started keep what they were told."""

@@ -66,13 +66,19 @@ class SimulatorState:
 
     def __post_init__(self) -> None:
         """Make the scripts, and the sender of callbacks, which counts here and reads the results of jobs."""
-        self.scripts = Scripts(self.workflows.find, lambda: [each.workflow_id for each in self.workflows])
         self.callback_sender = CallbackSender(
             self.config,
             self.clock,
             self.uploads.behind,
             counts=self.callbacks,
             answers=self.callback_answers,
+        )
+        self.scripts = Scripts(
+            self.workflows.find,
+            lambda: [each.workflow_id for each in self.workflows],
+            self.jobs,
+            self.clock,
+            on_resumed=self.callback_sender.expect,
         )
 
     @classmethod

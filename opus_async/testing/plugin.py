@@ -2,8 +2,9 @@
 
 ``opus_simulator``
     A simulator on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,
-    ``.state()``; ``.answer(...)``, ``.fail_next(...)``, ``.delay_next(...)``, ``.pause_next(...)`` say what
-    its workflows do, until the end of the test. Override ``opus_simulator_config`` to change what it is like.
+    ``.state()``; ``.answer(...)``, ``.fail_next(...)``, ``.delay_next(...)``, ``.pause_next(...)``,
+    ``.resume(...)`` say what its workflows do, until the end of the test. Override
+    ``opus_simulator_config`` to change what it is like.
 ``opus_client``
     An ``OpusClient`` bound to it, closed after the test. Needs pytest-asyncio.
 ``operativus_simulator``

@@ -12,6 +12,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
 
 import aiohttp
@@ -36,6 +37,17 @@ class AnswerTooLarge(Exception):
     """A response grew past its cap; ``args[0]`` is the cap in bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What kept a request from being answered; the attributes are those of :class:`TransportError`."""
+
+    finding: str
+    fix: str = ""
+    obstacle: Obstacle = Obstacle.NETWORK
+    _: KW_ONLY
+    retryable: bool = True
+
+
 def to_transport_error(
     error: Exception,
     *,
@@ -55,26 +67,24 @@ def to_transport_error(
         stopped_here: Whether :func:`never_begins` tells that it cannot have been sent.
         proxy: The proxy that it went through; None for none, or where that is not known.
     """
+    failure = _through_proxy(error, url, proxy) or _never_left(error, clock, stopped_here=stopped_here)
+    if failure is None:
+        return _told(_lost(error, clock), method, url, request_sent=True)
+    told = _told(failure, method, url, request_sent=False)
+    told.shortage = out_of(error) if failure.obstacle is Obstacle.SHORTAGE else None
+    return told
+
+
+def _told(failure: _Failure, method: str, url: str, *, request_sent: bool) -> TransportError:
     place = without_query(url)
-    unsent = _through_proxy(error, url, proxy) or _never_left(error, clock, stopped_here=stopped_here)
-    if unsent is not None:
-        message, obstacle, retryable = unsent
-        failure = TransportError(
-            gapped(f"{literal(method)} {{}}: {literal(message)}", place),
-            request_sent=False,
-            retryable=retryable,
-            obstacle=obstacle,
-            method=method,
-            url=place,
-        )
-        failure.shortage = out_of(error) if obstacle is Obstacle.SHORTAGE else None
-        return failure
-    too_large = isinstance(error, AnswerTooLarge)
+    said = f"{failure.finding}; {failure.fix}" if failure.fix else failure.finding
     return TransportError(
-        gapped(f"{literal(method)} {{}}: {literal(_lost(error, clock))}", place),
-        request_sent=True,
-        retryable=not too_large,
-        obstacle=Obstacle.TOO_LARGE if too_large else Obstacle.NETWORK,
+        gapped(f"{literal(method)} {{}}: {literal(said)}", place),
+        request_sent=request_sent,
+        retryable=failure.retryable,
+        obstacle=failure.obstacle,
+        finding=failure.finding,
+        fix=failure.fix,
         method=method,
         url=place,
     )
@@ -94,38 +104,38 @@ def never_begins(session: aiohttp.ClientSession, method: str, headers: Mapping[s
 
 def _never_left(  # noqa: C901, PLR0911 - a table
     error: Exception, clock: aiohttp.ClientTimeout | None, *, stopped_here: bool
-) -> tuple[str, Obstacle, bool] | None:
-    """Message, obstacle and retryability of an error that proves that nothing was sent; else None."""
-    network = Obstacle.NETWORK
+) -> _Failure | None:
+    """What happened, of an error that proves that nothing was sent; else None."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             within = f" within {clock.connect:g} s" if clock and clock.connect else ""
-            return f"no connection{within}; check the network, or raise Timeouts.connect", network, True
+            return _Failure(f"no connection{within}", "check the network, or raise Timeouts.connect")
         case aiohttp.ClientConnectorError() | RuntimeError() if what := out_of(error):
-            return f"this machine has no {what} left; {advice(what)}", Obstacle.SHORTAGE, True
+            return _Failure(f"this machine has no {what} left", advice(what), Obstacle.SHORTAGE)
         case aiohttp.ClientConnectorCertificateError():
-            return _certificate(error.certificate_error, error.host), Obstacle.CERTIFICATE, False
+            return _certificate(error.certificate_error, error.host)
         case aiohttp.ClientConnectorDNSError():
-            message = f"the name {error.host} cannot be resolved; check the spelling and the network"
-            return message, network, True
+            finding = f"the name {error.host} cannot be resolved"
+            return _Failure(finding, "check the spelling and the network")
         case aiohttp.ClientConnectorSSLError():
             return _handshake(error)
         case aiohttp.ClientConnectorError():
-            message = f"no connection to {error.host} ({_reason(error)}); check the base URL and the network"
-            return message, network, True
+            finding = f"no connection to {error.host} ({_reason(error)})"
+            return _Failure(finding, "check the base URL and the network")
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return "this is no http(s) URL", Obstacle.REQUEST, False
+            return _Failure("this is no http(s) URL", "", Obstacle.REQUEST, retryable=False)
         case aiohttp.ClientError() | OSError():
             return None
         case ValueError() if stopped_here:
-            message = "a header, the method or the URL holds a character that HTTP does not allow"
-            return message, Obstacle.REQUEST, False
+            finding = "a header, the method or the URL holds a character that HTTP does not allow"
+            return _Failure(finding, "", Obstacle.REQUEST, retryable=False)
         case RuntimeError() if stopped_here:
-            return "the session is closed, or belongs to another event loop", Obstacle.CLOSED, False
+            finding = "the session is closed, or belongs to another event loop"
+            return _Failure(finding, "", Obstacle.CLOSED, retryable=False)
     return None
 
 
-def _through_proxy(error: Exception, url: str, proxy: str | None) -> tuple[str, Obstacle, bool] | None:
+def _through_proxy(error: Exception, url: str, proxy: str | None) -> _Failure | None:
     """The same as :func:`_never_left`, of errors that a proxy has to do with."""
     named = f"{shown(proxy)}, " if proxy else ""
     setting = f"{url.partition(':')[0].upper()}_PROXY"
@@ -133,38 +143,39 @@ def _through_proxy(error: Exception, url: str, proxy: str | None) -> tuple[str, 
         case aiohttp.ClientConnectorError() if out_of(error):
             return None
         case aiohttp.ClientHttpProxyError(status=HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
-            return _wants_password(url, proxy), Obstacle.PROXY, False
+            return _wants_password(url, proxy)
         case aiohttp.ClientHttpProxyError():
             host = URL(without_query(url)).host
-            message = (
-                f"the proxy refused the tunnel to {host} ({named}HTTP {error.status}); ask who runs it "
-                f"whether it lets through to {host}, or check {setting}"
+            return _Failure(
+                f"the proxy refused the tunnel to {host} ({named}HTTP {error.status})",
+                f"ask who runs it whether it lets through to {host}, or check {setting}",
+                Obstacle.PROXY,
+                retryable=error.status >= _SERVER_ERROR,
             )
-            return message, Obstacle.PROXY, error.status >= _SERVER_ERROR
         case aiohttp.ClientProxyConnectionError():
-            message = f"the proxy cannot be reached ({named}{_reason(error)}); check {setting}"
-            return message, Obstacle.NETWORK, True
+            finding = f"the proxy cannot be reached ({named}{_reason(error)})"
+            return _Failure(finding, f"check {setting}")
         case aiohttp.ClientConnectorCertificateError() if proxy:
-            message = _certificate(error.certificate_error, error.host, f"the proxy {shown(proxy)}")
-            return message, Obstacle.CERTIFICATE, False
+            return _certificate(error.certificate_error, error.host, f"the proxy {shown(proxy)}")
     return None
 
 
-def _wants_password(url: str, proxy: str | None) -> str:
+def _wants_password(url: str, proxy: str | None) -> _Failure:
     status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value
     if proxy is None:
-        return (
-            f"a proxy in between wants a user name and a password (HTTP {status}); ask who runs the network"
-        )
+        finding = f"a proxy in between wants a user name and a password (HTTP {status})"
+        return _Failure(finding, "ask who runs the network", Obstacle.PROXY, retryable=False)
     name = f"{url.partition(':')[0].upper()}_PROXY"
     scheme, _, address = shown(proxy).partition("://")
     has_password = "@" in proxy
     refuses = (
         "refuses the user name and password in" if has_password else "wants a user name and a password in"
     )
-    return (
-        f"the proxy {shown(proxy)} {refuses} {name} (HTTP {status}); write them as "
-        f"{scheme}://USER:PASSWORD@{address}, special characters percent-encoded"
+    return _Failure(
+        f"the proxy {shown(proxy)} {refuses} {name} (HTTP {status})",
+        f"write them as {scheme}://USER:PASSWORD@{address}, special characters percent-encoded",
+        Obstacle.PROXY,
+        retryable=False,
     )
 
 
@@ -176,67 +187,55 @@ def proxy_wants_password(method: str, url: str, proxy: str | None) -> TransportE
         url: Of the request; it may have a query, which is cut off here.
         proxy: The proxy that it went through; None where none is known of.
     """
-    without = without_query(url)
-    return TransportError(
-        gapped(f"{literal(method)} {{}}: {literal(_wants_password(url, proxy))}", without),
-        request_sent=False,
-        retryable=False,
-        obstacle=Obstacle.PROXY,
-        method=method,
-        url=without,
-    )
+    return _told(_wants_password(url, proxy), method, url, request_sent=False)
 
 
-def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa: PLR0911 - a table
-    """The message of an error after which the request may have been seen."""
+def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> _Failure:  # noqa: PLR0911 - a table
+    """What happened, of an error after which the request may have been seen."""
     match error:
         case AnswerTooLarge():
-            return f"the answer is larger than {error.args[0]:,} bytes and was not read to its end"
+            finding = f"the answer is larger than {error.args[0]:,} bytes and was not read to its end"
+            return _Failure(finding, "", Obstacle.TOO_LARGE, retryable=False)
         case aiohttp.SocketTimeoutError() if clock and clock.sock_read:
-            return (
-                f"the download stalled: no byte came for {clock.sock_read:g} s; check the network, or raise "
-                f"Timeouts.upload_stall"
-            )
+            finding = f"the download stalled: no byte came for {clock.sock_read:g} s"
+            return _Failure(finding, "check the network, or raise Timeouts.upload_stall")
         case TimeoutError():
             within = f" within {clock.total:g} s" if clock and clock.total else " in time"
-            return f"no complete answer{within}; the server may have seen the request"
+            return _Failure(f"no complete answer{within}; the server may have seen the request")
         case TwoAnswers():
-            return "two answers came to one request, and which is its own cannot be told"
+            return _Failure("two answers came to one request, and which is its own cannot be told")
         case aiohttp.ServerDisconnectedError():
-            return "the server closed the connection before it answered"
+            return _Failure("the server closed the connection before it answered")
         case aiohttp.ClientPayloadError():
-            return "the answer was cut short or is damaged"
+            return _Failure("the answer was cut short or is damaged")
         case aiohttp.ClientResponseError():
-            return "the answer is not HTTP that can be read (damaged, or with oversized headers)"
+            return _Failure("the answer is not HTTP that can be read (damaged, or with oversized headers)")
         case OSError():
-            return f"the connection broke ({_reason(error)})"
-    return f"the exchange failed ({type(error).__name__})"
+            return _Failure(f"the connection broke ({_reason(error)})")
+    return _Failure(f"the exchange failed ({type(error).__name__})")
 
 
-def _handshake(error: aiohttp.ClientConnectorSSLError) -> tuple[str, Obstacle, bool]:
+def _handshake(error: aiohttp.ClientConnectorSSLError) -> _Failure:
     reason = _reason(error)
     if reason in _NO_TLS:
-        return (
-            f"{error.host} does not speak TLS there ({reason}); check scheme and port of the base URL",
-            Obstacle.CERTIFICATE,
-            False,
-        )
-    message = f"the TLS handshake with {error.host} failed ({reason}); check the network"
-    return message, Obstacle.NETWORK, True
+        finding = f"{error.host} does not speak TLS there ({reason})"
+        fix = "check scheme and port of the base URL"
+        return _Failure(finding, fix, Obstacle.CERTIFICATE, retryable=False)
+    return _Failure(f"the TLS handshake with {error.host} failed ({reason})", "check the network")
 
 
-def _certificate(error: Exception, host: str, proxy: str = "") -> str:
+def _certificate(error: Exception, host: str, proxy: str = "") -> _Failure:
     why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
+    finding = f"the certificate of {host} is not trusted ({why})"
+    fix = (
+        "check this machine's clock, install the missing CA certificates (SSL_CERT_FILE names another "
+        "bundle), or ask who runs the proxy in between"
+    )
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in UNKNOWN_ISSUER:
         who = proxy or "a proxy or a virus scanner in between"
-        return (
-            f"the certificate of {host} is not trusted ({why}); probably {who} inspects TLS: save the CA "
-            f"certificate of that one as a PEM file and set SSL_CERT_FILE to it"
-        )
-    return (
-        f"the certificate of {host} is not trusted ({why}); check this machine's clock, install the missing "
-        f"CA certificates (SSL_CERT_FILE names another bundle), or ask who runs the proxy in between"
-    )
+        finding = f"{finding}; probably {who} inspects TLS"
+        fix = "save the CA certificate of that one as a PEM file and set SSL_CERT_FILE to it"
+    return _Failure(finding, fix, Obstacle.CERTIFICATE, retryable=False)
 
 
 def _reason(error: OSError) -> str:

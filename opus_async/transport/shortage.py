@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from opus_async.errors import OpusError
 
-__all__ = ["Waits", "advice", "no_file_can_be_opened", "out_of", "patiently"]
+__all__ = ["Waits", "advice", "no_file_can_be_opened", "out_of", "patiently", "require_files"]
 
 ValueT = TypeVar("ValueT")
 
@@ -34,6 +34,8 @@ _ADVICE = {
     MEMORY: "end other programs, or lower max_in_flight and the concurrency",
     THREADS: "raise the limit of processes (ulimit -u, or of the container), or end other programs",
 }
+_FILES_OF_SQLITE = 4
+"""A database, its write-ahead log, the memory that it shares, and its folder."""
 FIRST_WAIT, LAST_WAIT = 0.1, 2.0
 """Seconds before it is tried again, at first and at most: files close as requests end, within moments."""
 SHORTAGE_LASTS = 120.0
@@ -53,14 +55,28 @@ def advice(what: str) -> str:
     return _ADVICE[what]
 
 
-def no_file_can_be_opened() -> bool:
-    """Whether this process cannot open one more file now: for libraries that hide the number of an error."""
+def no_file_can_be_opened(at_once: int = 1) -> bool:
+    """Whether this process cannot open a file more now: for libraries that hide the number of an error.
+
+    Args:
+        at_once: How many the library needs at the same time; it may have closed those that it got.
+    """
+    numbers: list[int] = []
     try:
-        number = os.open(os.devnull, os.O_RDONLY)
+        while len(numbers) < at_once:
+            numbers.append(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         return error.errno in {errno.EMFILE, errno.ENFILE}
-    os.close(number)
+    finally:
+        for number in numbers:
+            os.close(number)
     return False
+
+
+def require_files(at_once: int) -> None:
+    """Raise OSError where this process cannot open so many files more, before a library fails half-way."""
+    if no_file_can_be_opened(at_once):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 class Waits:
@@ -130,7 +146,8 @@ def _named(error: BaseException) -> str | None:  # noqa: PLR0911 - a table
         hidden = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if hidden == sqlite3.SQLITE_NOMEM:
             return MEMORY
-        return FILES if hidden == sqlite3.SQLITE_CANTOPEN and no_file_can_be_opened() else None
+        cannot_open = hidden == sqlite3.SQLITE_CANTOPEN
+        return FILES if cannot_open and no_file_can_be_opened(_FILES_OF_SQLITE) else None
     if isinstance(error, socket.gaierror):  # its number is the resolver's own
         if error.errno == socket.EAI_MEMORY:
             return MEMORY

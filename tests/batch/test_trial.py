@@ -9,7 +9,7 @@ import re
 import pytest
 from batch_tools import DOCUMENT, TEXT, Notes, ask, documents, lines, states, texts, until
 
-from opus_async.batch import resume_batch, retry_batch, run_batch
+from opus_async.batch import BatchObserver, resume_batch, retry_batch, run_batch
 from opus_async.exits import Exit
 
 
@@ -186,3 +186,26 @@ async def test_session_settings_tell_the_goal(simulate, connect, tmp_path):
     )
     ((settings,),) = ask(out, "SELECT settings FROM sessions")
     assert {"limit": 1, "until": "ordered"}.items() <= json.loads(settings).items()
+
+
+ODD = {
+    "workflow_id": "Unkn0wnTypes0001",
+    "inputs": [{"variable_name": "a", "display_name": "View", "type": "hologram"}],
+}
+
+
+async def test_resume_tells_types_that_are_not_known_again_where_rows_are_begun(simulate, connect, tmp_path):
+    simulator = await simulate()
+    simulator.serve_workflow(ODD)
+    (tmp_path / "m.csv").write_text("View\nx\ny\n")
+    client, out = connect(simulator), tmp_path / "out"
+
+    async def told(work, *arguments, **options) -> bool:
+        notices: list[str] = []
+        watching = BatchObserver(notice=notices.append)
+        await work(client, *arguments, out=out, watching=watching, until="ordered", **options)
+        return any("View" in notice and "'hologram'" in notice for notice in notices)
+
+    assert await told(run_batch, tmp_path / "m.csv", workflow_id=ODD["workflow_id"], limit=1)
+    assert await told(resume_batch, limit=1)
+    assert not await told(resume_batch)

@@ -62,6 +62,15 @@ def test_proxy_that_refuses_a_password_is_named_and_the_password_is_not(opus, sc
             assert "me:" not in told
 
 
+def test_doctor_tells_what_a_proxy_does_and_the_fix_apart(opus):
+    with proxy(WANTS) as (address, _):
+        checks = opus("doctor", "--json", env=through(address, "http")).json["checks"]
+    (found,) = (check for check in checks if check["name"] == "way through")
+    assert found["finding"].startswith(f"the proxy http://{address} wants a user name and a password")
+    assert found["fix"].startswith(f"write them as http://USER:PASSWORD@{address}, ")
+    assert ";" not in found["finding"] + found["fix"]
+
+
 @pytest.mark.parametrize("status", ["403 Forbidden", "503 Service Unavailable", "200 OK"])
 def test_page_that_a_proxy_may_have_written_names_the_proxy(opus, status):
     with proxy(answer(status)) as (address, _):

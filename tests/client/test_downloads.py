@@ -397,11 +397,11 @@ async def test_download_refuses_invalid_destination_before_sending(opus, folder)
     for wrong, words in (
         ("", "not empty"),
         ("a\0b", "NUL"),
-        (os.fsencode(folder), "as text"),
+        (os.fsencode(folder), "destination is of type bytes: give a path"),
         (folder / "gone" / "a.txt", "no folder '.*gone': make it first"),
         (folder / "file" / "a.txt", "no folder"),
         (f"{folder}/file/new/", "there can be no folder"),
-        (5, "as text"),
+        (5, "destination=5: give a path"),
         (f"{folder}/file/", "there can be no folder"),
     ):
         with pytest.raises(InvalidInputs, match=words):
@@ -565,5 +565,5 @@ async def test_download_creates_nested_folders_and_download_many_refuses_text(op
     made = await opus()
     got = await made.files.download(FILES + "a.txt", f"{folder}/deep/er/")
     assert got.path == folder / "deep" / "er" / "a.txt"
-    with pytest.raises(InvalidInputs, match="takes a list"):
+    with pytest.raises(InvalidInputs, match="urls is of type str: give a list of URLs"):
         await made.files.download_many(FILES + "a.txt", folder)

@@ -621,7 +621,11 @@ async def test_upload_filename_is_sent_without_folders(simulate, connect):
         (Path("/nowhere/a.pdf"), {}, "there is no file"),
         (Path("/"), {}, "regular file"),
         (io.StringIO("text"), {"filename": "a.txt"}, "rb"),
-        (b"data", {"filename": "a.pdf", "access_scope": "everybody"}, "access_scope must be"),
+        (
+            b"data",
+            {"filename": "a.pdf", "access_scope": "everybody"},
+            "access_scope='everybody': give one of",
+        ),
         (b"data", {"filename": "a.pdf", "access_scope": "workspace"}, "workflow_id or workspace_id"),
     ],
 )
@@ -716,7 +720,7 @@ async def test_job_id_may_be_int_and_no_other_type(simulate, connect, api):
     with pytest.raises(NotFound):
         await opus.jobs.audit(99999)
     for wrong in (None, 3.5, True, b"1"):
-        with pytest.raises(InvalidInputs, match="not text"):
+        with pytest.raises(InvalidInputs, match=r"job_id.*: give the id of a job"):
             await opus.jobs.status(wrong)
 
 
@@ -726,7 +730,7 @@ def test_client_refuses_settings_of_wrong_type():
     from opus_async import OpusClient
 
     for name in ("limits", "timeouts", "retry"):
-        with pytest.raises(ConfigurationError, match=f"{name} is a dict"):
+        with pytest.raises(ConfigurationError, match=rf"\({name} is of type dict\): give {name[0].upper()}"):
             OpusClient(KEY, **{name: {}})
-    with pytest.raises(ConfigurationError, match="list of callables"):
+    with pytest.raises(ConfigurationError, match="list of functions"):
         OpusClient(KEY, listeners=print)

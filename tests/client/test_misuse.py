@@ -115,7 +115,7 @@ async def test_client_closed_or_never_used_says_nothing(simulator):
         (lambda: Limits(max_inflight=3), "Limits has no 'max_inflight': did you mean 'max_in_flight'?"),
         (lambda: Timeouts(conect=3), "Timeouts has no 'conect': did you mean 'connect'?"),
         (lambda: RetryPolicy(colour=3), "RetryPolicy has no 'colour'; it has attempts, max_elapsed, "),
-        (lambda: Limits(max_in_flight=0), "Limits(max_in_flight=0): input should be greater than or equal"),
+        (lambda: Limits(max_in_flight=0), "Limits(max_in_flight=0): give a whole number of 1 or more"),
         (
             lambda: OpusClient(servicekey="x"),
             "OpusClient(...) has no 'servicekey': did you mean 'service_key'?",

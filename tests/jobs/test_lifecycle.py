@@ -198,7 +198,7 @@ def test_lifecycle_wraps_unexpected_exception_with_job_id_and_cause(platform_cla
 )
 def test_lifecycle_refuses_invalid_request_fields_before_sending(request_, platform_class):
     platform = platform_class()
-    with pytest.raises(InvalidInputs, match="not "):
+    with pytest.raises(InvalidInputs, match=": give "):
         run(platform, request_)
     assert platform.calls == []
 

@@ -16,8 +16,8 @@ from manifests import manifest_in, problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
-from opus_async.manifests.blanks import all_blank
-from opus_async.manifests.readers import csv_field_limit, csv_file
+from opus_async.manifests.blanks import all_blank, looks_blank
+from opus_async.manifests.readers import csv_field_limit, csv_rows, text_lines
 
 
 @pytest.fixture
@@ -127,10 +127,27 @@ def test_csv_encoding_option_refuses_unknown_encoding(table, encoding):
         table("a,b\n1,2\n", encoding=encoding)
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,\x00\n", "a,b\n1,2\n".encode("utf-16-le")])
-def test_csv_encoding_refuses_zero_bytes(table, content):
+@pytest.mark.parametrize("content", [b"a,\x00\n1,2\n", "a,b\n1,2\n".encode("utf-16-le")])
+def test_csv_encoding_refuses_zero_bytes_in_names_of_columns(table, content):
     with pytest.raises(ManifestError, match="zero bytes"):
         table(content)
+
+
+def test_csv_zero_byte_is_a_bad_cell_of_its_column(table):
+    manifest = table("a,b\n1,2\n\0,x\n3,4\0\n5,6\n")
+    assert rows(manifest) == [{"a": "1", "b": "2"}, {"b": "x"}, {"a": "3"}, {"a": "5", "b": "6"}]
+    bad = [part for record in manifest.records() for part in record.unreadable]
+    assert [part.column for part in bad] == ["a", "b"]
+    assert all("a zero byte; the file is damaged" in part.problem for part in bad)
+
+
+@pytest.mark.parametrize("tail", ["\0" * 4096, "\0" * 4096 + "\n", '"x' + "\0" * 9, "\n\n\0"])
+@pytest.mark.parametrize("header", ["a", "a,b"])
+def test_csv_zero_bytes_at_the_end_are_a_bad_row(table, header, tail):
+    row = "1" if header == "a" else "1,2"
+    manifest = table(f"{header}\n{row}\n{tail}")
+    assert [bool(record.unreadable) for record in manifest.records()] == [False, True]
+    assert "a zero byte; the file is damaged" in problems(manifest)[0]
 
 
 def deep(end: str = "\n") -> str:
@@ -153,7 +170,8 @@ def test_csv_encoding_reports_line_of_invalid_byte_deep_in_utf16_file(table):
 
 
 def test_csv_encoding_reports_line_of_zero_bytes_deep_in_file(table):
-    assert "line 12002: a zero byte; the file is damaged" in problems(table(deep() + "\0" * 4096))[0]
+    (told,) = problems(table(deep() + "\0" * 4096))
+    assert told.startswith("line 12002: a zero byte; the file is damaged")
 
 
 def test_csv_short_rows_are_refused_unless_they_are_padded(table):
@@ -330,21 +348,117 @@ def test_csv_reads_cell_above_csv_module_limit(table):
 
 @pytest.mark.parametrize("longest", [1 << 20, pytest.param(16 << 20, marks=pytest.mark.long)])
 def test_csv_limits_cell_size_after_unclosed_quote(table, monkeypatch, longest):
-    assert csv_field_limit.LONGEST_CELL == csv_file.LONGEST_CELL == 16 << 20
-    for module in (csv_field_limit, csv_file):
+    assert csv_field_limit.LONGEST_CELL == csv_rows.LONGEST_CELL == 16 << 20
+    for module in (csv_field_limit, csv_rows):
         monkeypatch.setattr(module, "LONGEST_CELL", longest)
     told = problems(table('a,b\n1,"open\n' + "2,x\n" * (longest // 4 + 1_000)))
     assert told[0].startswith(f"line 2: a cell of more than {longest:,} characters; is a double quote opened")
 
 
-def test_csv_keeps_values_as_text_unchanged(table):
-    manifest = table('a,b,c\n007, x ,"  "\n1e5,TRUE,"say ""hi"""\n')
-    assert rows(manifest) == [{"a": "007", "b": " x ", "c": "  "}, {"a": "1e5", "b": "TRUE", "c": 'say "hi"'}]
-
-
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | st.sampled_from(
     ['"', '""', "\r", "\n", "\r\n", ",", ";", "a\nb", ' "x" ', "\ufeff", "\u2028", "\x0c", "=1+1"]
 )
+
+
+@pytest.fixture
+def short_rows(monkeypatch):
+    """Lowers the longest row to 300 characters, and reads on in pieces of 7."""
+    monkeypatch.setattr(csv_rows, "LONGEST_ROW", 300)
+    monkeypatch.setattr(text_lines, "_PIECE", 7)
+
+
+LONG = 'x, "y"\n' * 40
+
+
+@pytest.mark.parametrize("long", ["x" * 301, LONG, "\n" * 400, '"' * 400, "a,b\r\n" * 80, "x" * 400 + ",\n"])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_csv_row_too_long_is_one_bad_row(table, short_rows, *, long, columns, end, quoting):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=end, quoting=quoting)
+    for cell in ("name", "first", long, "second", long, long, "third"):
+        writer.writerow([cell, *(f"{cell[:5].strip()}{place}" for place in range(1, columns))])
+    manifest = table(text.getvalue(), delimiter=",")
+    read = [record.cells["name"] for record in manifest.records() if not record.unreadable]
+    assert read == ["first", "second", "third"]
+    bad = [record for record in manifest.records() if record.unreadable]
+    assert [record.index for record in bad] == [1, 3, 4]
+    assert all("a row of more than 300 characters" in record.unreadable[0].problem for record in bad)
+    lines = long.count("\n")
+    assert bad[0].where == ("line 3" if not lines else f"lines 3 to {3 + lines}")
+
+
+def test_csv_row_too_long_at_the_end_is_one_bad_row(table, short_rows):
+    for columns, row in (("a", "1"), ("a,b", "1,2")):
+        for long in ("x" * 400, f'"{"y" * 400}"', f'{"z," * 400}"'):
+            manifest = table(f"{columns}\n{row}\n{long}")
+            assert [bool(record.unreadable) for record in manifest.records()] == [False, True]
+
+
+@pytest.mark.parametrize("behind", ["", '8,"quoted"\n', '8,"quoted\nlines"\n9,"x"\n'])
+def test_csv_row_too_long_by_an_unclosed_quote_takes_no_other_line_with_it(table, short_rows, behind):
+    rows_behind = "".join(f"{number},x\n" for number in range(100))
+    manifest = table(f'a,b\n1,2\n3,"4\n{rows_behind}{behind}')
+    first, *others = [record.where for record in manifest.records() if record.unreadable]
+    assert first == "line 3"
+    assert others == []
+    read = [record.cells["a"] for record in manifest.records() if not record.unreadable]
+    assert read[:101] == ["1", *map(str, range(100))]
+    assert len(read) == 101 + behind.count('",') + behind.count('"\n')
+
+
+def test_csv_row_too_long_by_an_unclosed_quote_is_read_to_the_end_where_short_rows_are_padded(
+    table, short_rows
+):
+    text = "a line of the text\n" * 100
+    manifest = table(f'a,b\n1,2\n3,"{text}', pad_short_rows=True)
+    assert [record.where for record in manifest.records()] == ["line 2", "lines 3 to 102"]
+
+
+def test_csv_row_without_end_that_is_found_is_refused(table, short_rows, monkeypatch):
+    monkeypatch.setattr(text_lines, "FARTHEST", 2_000)
+    assert problems(table("a,b\n1,2\n3," + "x" * 1_000 + "\n"))[0].startswith("line 3: a row of more")
+    with pytest.raises(ManifestError, match=r"orders.csv, line 3: a row of more than 300 characters"):
+        list(table("a,b\n1,2\n3," + "x" * 3_000 + "\n5,6\n").records())
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    table_rows=st.lists(
+        st.lists(cells | st.sampled_from([LONG, "x" * 400, "\n" * 310]), min_size=2, max_size=2), max_size=8
+    ),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_csv_row_too_long_leaves_each_other_row_as_it_is(tmp_path, short_rows, table_rows, quoting, end):
+    path = tmp_path / "written.csv"
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=quoting, lineterminator=end)
+    writer.writerow(["first", "second"])
+    wanted: list[dict[str, str] | None] = []
+    for cells_of_row in table_rows:
+        row = [cell.replace("\r", "") for cell in cells_of_row]  # which the writer does not always quote
+        before = text.tell()
+        writer.writerow(row)
+        if text.tell() - before > 300:
+            wanted.append(None)
+        elif not all_blank(row):
+            cells = zip(("first", "second"), row, strict=True)
+            wanted.append({name: cell for name, cell in cells if not looks_blank(cell)})
+    path.write_bytes(text.getvalue().encode())
+    read = [
+        None if record.unreadable else {name: str(cell) for name, cell in record.cells.items()}
+        for record in open_manifest(path, delimiter=",").records()
+    ]
+    assert [row and {name: cell.lstrip("\ufeff") for name, cell in row.items()} for row in read] == [
+        row and {name: cell.lstrip("\ufeff") for name, cell in row.items()} for row in wanted
+    ]
+
+
+def test_csv_keeps_values_as_text_unchanged(table):
+    manifest = table('a,b,c\n007, x ,"  "\n1e5,TRUE,"say ""hi"""\n')
+    assert rows(manifest) == [{"a": "007", "b": " x "}, {"a": "1e5", "b": "TRUE", "c": 'say "hi"'}]
 
 
 @given(
@@ -369,7 +483,10 @@ def test_csv_round_trips_what_csv_module_writes(tmp_path, table_rows, delimiter,
     path = tmp_path / "written.csv"
     path.write_bytes(text.getvalue().encode(encoding))
     written = [
-        (f"line {start}", {name: cell for name, cell in zip(columns, row, strict=True) if cell})
+        (
+            f"line {start}",
+            {name: cell for name, cell in zip(columns, row, strict=True) if not looks_blank(cell)},
+        )
         for start, mark, (first, *others) in zip(starts, marks, table_rows, strict=True)
         if not all_blank(row := [first.removeprefix(mark), *others])
     ]

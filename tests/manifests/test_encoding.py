@@ -7,7 +7,7 @@ import shlex
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from manifests import manifest_in, rows
+from manifests import manifest_in, problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
@@ -131,3 +131,53 @@ def test_encoding_utf_16_without_mark_is_asked_for_its_byte_order(tmp_path):
     with pytest.raises(ManifestError, match="utf-16-le"):
         open_manifest(path, encoding="utf-16")
     assert [record.cells for record in open_manifest(path, encoding="utf-16-le").records()] == [{"Text": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts", "bad"),
+    [
+        ("cp1252", ("résumé", "naïve"), b"\x81"),
+        ("cp1253", ("Αθήνα", "Λογαριασμός"), b"\xff"),
+        ("shift_jis", ("請求書", "株式会社テスト"), b"\x81"),
+        ("gb18030", ("发票编号", "中国有限公司"), b"\xff"),
+    ],
+)
+def test_encoding_bad_byte_in_a_named_encoding_refuses_its_row_alone(tmp_path, encoding, texts, bad):
+    first, last = (text.encode(encoding) for text in texts)
+    content = b"Text,n\n" + first + b",1\nx" + bad + b",2\n" + last + b",3\n"
+    manifest = manifest_in(tmp_path / "a.csv", content, encoding=encoding)
+    assert rows(manifest) == [{"Text": texts[0], "n": "1"}, {"n": "2"}, {"Text": texts[1], "n": "3"}]
+    (told,) = problems(manifest)
+    assert f"byte 0x{bad[0]:02X} is not {encoding}, at character 2" in told
+    assert told.startswith("line 3: column 'Text'")
+
+
+def test_encoding_named_for_another_one_is_refused(tmp_path):
+    error = refused(tmp_path / "a.csv", b"Text,n\n" + b"x\x81,2\n" * 9, encoding="cp1252")
+    assert "a.csv, line 2: byte 0x81 is not cp1252" in error.message
+    error = refused(
+        tmp_path / "a.csv", "Text\nx\ud800y\n".encode("utf-16-le", "surrogatepass"), encoding="utf-16-le"
+    )
+    assert "is not utf-16-le" in error.message
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "utf-32"])
+def test_encoding_named_against_the_mark_is_refused(tmp_path, mark):
+    error = refused(tmp_path / "a.csv", "Text\nx\n".encode(mark), encoding="cp1252")
+    assert "contradicts the byte-order mark" in error.message
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_encoding_named_for_text_in_utf8_is_warned_of(tmp_path, name):
+    content = "Text\ncafé 中文\n" if name == "a.csv" else '{"Text": "café 中文"}\n'
+    (warning,) = manifest_in(tmp_path / name, content.encode(), encoding="cp1252").warnings
+    assert "café 中文" in warning
+    assert "cafÃ©" in warning
+    for text, encoding in (("cafe", "cp1252"), ("café", "cp1252"), ("café", "utf-8")):
+        written = content.replace("café 中文", text).encode(encoding)
+        assert manifest_in(tmp_path / name, written, encoding=encoding).warnings == []
+
+
+def test_encoding_refusal_shows_whole_words_of_the_next_line(tmp_path):
+    error = refused(tmp_path / "a.csv", "Text\ncafé\nnaïve\n".encode("cp1252"))
+    assert {problem.partition(" with ")[0] for problem in error.problems} & {"'café'", "'naïve'"}

@@ -144,6 +144,25 @@ def proposed(tmp_path, header: str, *lines: str, **habits: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["1.234", "5", "2.500"], "'1.234' in column 'Amount' is read with a decimal point"),
+        (["1.234", "2.5"], None),
+        (["0.123", "2.500"], None),
+        (["1.234", "0,5"], None),  # refused, or proposed
+        (["1", "2"], None),
+    ],
+)
+def test_habit_of_points_that_may_separate_thousands_is_told(tmp_path, lines, told):
+    for habits in (Habits(), Habits(decimal="."), Habits(decimal=",")):
+        hints = HabitHints(Binding(WORKFLOW, habits=habits))
+        for record in open_manifest(csv(tmp_path / "m.csv", "Amount", *lines), delimiter=";").records():
+            hints.note(record.cells)
+        doubts = [problem.message for problem in hints.doubts()]
+        assert doubts == ([told] if told and habits == Habits() else [])
+
+
+@pytest.mark.parametrize(
     ("header", "lines", "options"),
     [
         ("Text;Amount", ["a;0,8", "b;1.234,5", "c;2"], ["--decimal ,"]),

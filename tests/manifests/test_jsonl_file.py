@@ -15,7 +15,7 @@ from manifests import manifest_in, problems, rows
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
 from opus_async.manifests.blanks import carries_nothing
-from opus_async.manifests.readers import json_array, jsonl_file
+from opus_async.manifests.readers import json_array, jsonl_file, text_lines
 
 
 @pytest.fixture
@@ -37,8 +37,9 @@ def test_jsonl_rows_may_differ_and_hold_any_json(lines):
     ]
 
 
-def test_jsonl_drops_null_fields_and_keeps_empty_text(lines):
-    assert rows(lines('{"a": null, "b": "", "c": 0, "d": false}\n')) == [{"b": "", "c": 0, "d": False}]
+def test_jsonl_fields_that_are_null_or_look_blank_are_empty(lines):
+    line = '{"a": null, "b": "", "c": 0, "d": false, "e": " \\u200b", "f": []}\n'
+    assert rows(lines(line)) == [{"c": 0, "d": False, "f": []}]
 
 
 def test_jsonl_keeps_integers_exact(lines):
@@ -211,8 +212,55 @@ def test_json_array_reads_strings_cut_anywhere(lines, monkeypatch):
 
 
 def test_json_array_limits_size_of_an_object(lines, monkeypatch):
-    monkeypatch.setattr(jsonl_file, "LONGEST_LINE", 1 << 17)
-    assert "more than 131,072 characters" in problems(lines('[{"a": "' + "x" * (1 << 18)))[0]
+    monkeypatch.setattr(jsonl_file, "LONGEST_LINE", 40)
+    long = '\n{"a": "' + r"[},\"\\" * 10 + '",\n "b": [1, {}, 2]}\n'
+    for size in (3, 1 << 16):
+        monkeypatch.setattr(json_array, "_CHUNK", size)
+        manifest = lines(f'[{{"a": 1}},{long}, {{"a": 2}},{long}]')
+        assert rows(manifest) == [{"a": 1}, {}, {"a": 2}, {}]
+        assert [told.split(" ch")[0] for told in problems(manifest)] == [
+            "row 2 (line 2): an object of more than 40",
+            "row 4 (line 5): an object of more than 40",
+        ]
+
+
+def test_json_array_with_object_whose_end_is_too_far_is_refused(lines, monkeypatch):
+    monkeypatch.setattr(jsonl_file, "LONGEST_LINE", 40)
+    monkeypatch.setattr(json_array, "FARTHEST", 1_000)
+    monkeypatch.setattr(json_array, "_CHUNK", 100)
+    with pytest.raises(ManifestError, match=r"orders.jsonl, line 2: an object of more than 40 characters"):
+        list(lines('[{"a": 1},\n{"a": "' + "x" * 2_000 + '"}]').records())
+
+
+def test_jsonl_line_too_long_is_one_bad_row(lines, monkeypatch):
+    monkeypatch.setattr(jsonl_file, "LONGEST_LINE", 40)
+    for size in (7, 1 << 20):
+        monkeypatch.setattr(text_lines, "_PIECE", size)
+        for end in ("\n", "\r\n", "\r"):
+            long = '{"a": "' + "x" * 40 + '"}'
+            manifest = lines(end.join(['{"a": 1}', long, "", '{"a": 2}', long]))
+            assert rows(manifest) == [{"a": 1}, {}, {"a": 2}, {}]
+            assert [told.split(" ch")[0] for told in problems(manifest)] == [
+                "line 2: a row of more than 40",
+                "line 5: a row of more than 40",
+            ]
+
+
+@pytest.mark.parametrize("damaged", ['{"a": "x\0"}', "\0" * 4096, '{"a": 5\0\0\0'])
+@pytest.mark.parametrize("first", [True, False])
+def test_jsonl_zero_byte_is_one_bad_row(lines, damaged, first):
+    content = [damaged, '{"a": 1}', '{"a": 2}'] if first else ['{"a": 1}', '{"a": 2}', damaged]
+    if first and not damaged.startswith("{"):
+        return  # begins with no object
+    manifest = lines("\n".join(content))
+    assert [row for row in rows(manifest) if row] == [{"a": 1}, {"a": 2}]
+    (told,) = problems(manifest)
+    assert told.startswith(f"line {1 if first else 3}: a zero byte")
+
+
+def test_jsonl_of_utf16_without_mark_is_asked_about(lines):
+    with pytest.raises(ManifestError, match="--encoding utf-16-le"):
+        lines('{"a": "b"}\n'.encode("utf-16-le"))
 
 
 def test_json_array_is_read_in_constant_memory(lines):
@@ -266,7 +314,15 @@ def test_jsonl_round_trips_what_json_module_writes(tmp_path, written, plain):
     path.write_text(
         "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in written), "utf-8", newline=""
     )
-    assert rows(open_manifest(path)) == [row for row in written if not carries_nothing(row)]
+    filled = [row for row in written if not carries_nothing(row)]
+    assert rows(open_manifest(path)) == [
+        {
+            name: value
+            for name, value in row.items()
+            if not (isinstance(value, str) and carries_nothing(value))
+        }
+        for row in filled
+    ]
 
 
 @given(content=st.binary(max_size=200).map(lambda content: b"{" + content))
@@ -289,3 +345,12 @@ def test_jsonl_reads_50000_rows_in_constant_memory(lines, many):
         tracemalloc.stop()
     assert count == many
     assert peak < 300_000
+
+
+def test_jsonl_zero_character_is_a_bad_field(lines):
+    manifest = lines('{"a": "x\\u0000", "b": 1}\n{"a": "\\u0000"}\n{"a": "y"}\n')
+    assert rows(manifest) == [{"b": 1}, {}, {"a": "y"}]
+    assert [told[:31] for told in problems(manifest)] == [
+        "line 1: column 'a': a zero byte",
+        "line 2: column 'a': a zero byte",
+    ]

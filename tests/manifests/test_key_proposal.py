@@ -19,6 +19,20 @@ def proposed(*rows):
         seen.close()
 
 
+@pytest.mark.parametrize("place", [1, 999, 1_000, 1_001, 2_499])
+def test_key_proposal_compares_all_rows(place):
+    rows = [{"Code": f"c{number}", "Id": number, "Name": "n"} for number in range(2_500)]
+    rows[place] = {**rows[place], "Id": 0}
+    assert proposed(*rows) == "Code"
+    assert proposed(*rows, {"Code": "c7"}) is None
+
+
+def test_key_proposal_of_many_rows_keeps_names_as_candidates():
+    rows = [{"A": number, "B": number, "C": -number, "Order No": number} for number in range(1_500)]
+    assert proposed(*rows) == "Order No"
+    assert proposed(*rows, {"A": -1, "B": 0, "C": 0, "Order No": 0}) == "A"
+
+
 @pytest.mark.parametrize(
     ("rows", "column"),
     [

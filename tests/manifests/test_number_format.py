@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opus_async.manifests.readers.number_format import general, shown_moment, shown_number
+from opus_async.manifests.readers.number_format import general, shown_moment, shown_number, shown_text
 
 ACCOUNTING = '_($* #,##0.00_);_($* (#,##0.00);_($* "-"??_);_(@_)'
 PHONE = "[<=9999999]###-####;(###) ###-####"
@@ -46,8 +46,33 @@ MOMENT = datetime(2025, 11, 9, 8, 5, 7)  # noqa: DTZ001 - Excel has no zones
         (-1234.5, ACCOUNTING, "$(1,234.50)"),
         (5551234567, PHONE, "(555) 123-4567"),
         (5551234, PHONE, "555-1234"),
+        (-12.3, r"[<=9999999]###\-####", "--12"),
+        (-5, '[<0]"(" 0 ")"', "( 5 )"),
+        (5, '[<0]"(" 0 ")"', "5"),
+        (-25, "[Red][<=-25]General;[Blue][>=25]General;[Green]General", "25"),
+        (-24, "[Red][<=-25]General;[Blue][>=25]General;[Green]General", "-24"),
+        (-20, '[<-10]#" Wow"', "20 Wow"),
+        (-5, '[>-10]#" Wow"', "-5 Wow"),
+        (-2, "[>=-1]0;0", "2"),
+        (-2, "[>=1]0;0", "-2"),
+        (-12.3, r'[>=1000000]#,," M";####.00', "-12.30"),
+        (-12.3, "[=0]?;#,##0.00", "-12.30"),
+        (-5, "[<=0]0;0", "-5"),
+        (-5, "[=-5]0;0", "5"),
+        (-5, "[<>-5]0;0", "5"),
+        (-5, "0;[<0](0)", "(5)"),
+        (0, "0;[<-5](0);0.0", "0.0"),
+        (-4, "0;[<-5](0);0.0", "-4.0"),
+        (-6, "0;[<-5](0);0.0", "(6)"),
+        (-5, "[>=0]0;(0)", None),  # programs do not agree
+        (5, "[>=100]0;[<=-100]0", None),  # shown as ######
+        (-0.4, "0", None),  # 0 or -0
+        (-0.4, "0;(0)", "(0)"),
+        (-5, "0;@", "-5"),
+        (5, '0;"n/a "@', "5"),
         (12, "General", "12"),
         (0.1 + 0.2, "General", "0.3"),
+        (-0.0, "General", "0"),
         (12, 'General" pcs"', "12 pcs"),
         (0.5, "# ?/?", None),
         (5, "0.00E+00", None),
@@ -62,6 +87,27 @@ MOMENT = datetime(2025, 11, 9, 8, 5, 7)  # noqa: DTZ001 - Excel has no zones
 )
 def test_number_format_shows_number_as_excel_does(number, code, shown):
     assert shown_number(number, code) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "shown"),
+    [
+        ("abc", "0.00", "abc"),
+        ("abc", "# ?/?", "abc"),
+        ("abc", "yyyy-mm-dd;@", "abc"),
+        ("abc", ACCOUNTING, "abc"),
+        ("abc", '"ID-"@', "ID-abc"),
+        ("abc", '0;-0;0;"x" @ "y"', "x abc y"),
+        ("abc", "@@", "abcabc"),
+        ("abc", '0;0;0;"n/a"', "n/a"),
+        ("abc", ";;;", None),
+        ("abc", "0;0;0;", None),
+        ("abc", "[DBNum1]@", None),
+        ("abc", "0;0;0;General", None),
+    ],
+)
+def test_number_format_shows_text_as_excel_does(text, code, shown):
+    assert shown_text(text, code) == shown
 
 
 @pytest.mark.parametrize(
@@ -96,6 +142,7 @@ def test_number_format_shows_moment_as_excel_does(value, code, shown):
 def test_number_format_without_places_loses_no_digit(number):
     assert shown_number(number, "0") == general(number) == str(number)
     assert shown_number(number, "#,##0").replace(",", "") == str(number)
+    assert shown_number(number, "#,##0", "").replace(",", "") == str(number)
 
 
 @given(
@@ -103,5 +150,5 @@ def test_number_format_without_places_loses_no_digit(number):
     st.text('0#?.,%;_*[]<>="\\/-$@GeneralymdhsAP ', max_size=12),
 )
 def test_number_format_never_fails(number, code):
-    for shown in (shown_number(number, code), shown_moment(MOMENT, code)):
+    for shown in (shown_number(number, code), shown_moment(MOMENT, code), shown_text("x", code)):
         assert shown is None or isinstance(shown, str)

@@ -19,6 +19,7 @@ from manifests import workflow
 
 from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.blanks import carries_nothing
 from opus_async.opus.protocol.payload import bind
 
 Row = Mapping[str, Any]
@@ -34,6 +35,7 @@ COLUMNS = tuple(field.display_name for field in WORKFLOW.inputs.values())
 BINDING = Binding(WORKFLOW)
 WRITERS: dict[str, tuple[tuple[str, ...], Callable[[Sequence[Row], Path], object]]] = {}
 
+BLANKS = ("", " ", "\u00a0", "\u3000\u200b")
 texts = st.text(
     st.characters(categories=("L", "Nd"), max_codepoint=0x1F6FF) | st.sampled_from(" -_.,;|'\"/é中😀"),
     min_size=1,
@@ -42,7 +44,7 @@ numbers = st.integers(-(10**9), 10**9).map(lambda number: number / 1000)
 table = st.lists(
     st.fixed_dictionaries(
         {
-            "Text": texts | st.sampled_from(["007", "1e5", "TRUE", "1.0", "2025-11-09", "N/A x"]),
+            "Text": texts | st.sampled_from(["007", "1e5", "TRUE", "1.0", "2025-11-09", "N/A x", *BLANKS]),
             "Id": st.none() | st.integers(0, 10**15 - 1),
             "Number": st.none() | numbers,
             "Count": st.none() | st.integers(-(2**53), 2**53),
@@ -232,7 +234,8 @@ def test_one_rule_makes_the_same_requests_of_every_format(tmp_path_factory, name
         pytest.skip(f"needs {', '.join(needs)}")
     path = tmp_path_factory.mktemp("table") / f"table.{name.rpartition('.')[2]}"
     write(rows, path)
-    wanted = [payload({column: value for column, value in row.items() if value is not None}) for row in rows]
+    filled = [{column: value for column, value in row.items() if not carries_nothing(value)} for row in rows]
+    wanted = [payload(row) for row in filled if row]
     assert requests(path) == wanted
     for one in wanted:
         assert one.get("Id") is None or one["Id"].isdigit()

@@ -15,6 +15,7 @@ from manifests import rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
+from opus_async.manifests.readers import parquet_bounds
 from opus_async.manifests.readers.arrow_values import converter
 
 pa = pytest.importorskip("pyarrow")
@@ -67,7 +68,7 @@ def test_parquet_keeps_value_types(table):
         "in": datetime(2024, 5, 1, tzinfo=UTC),
         "hour": "01:00:00",
     }
-    assert read[1].cells["large"] == ""
+    assert "large" not in read[1].cells
     assert read[1].cells["text"] == "007"
 
 
@@ -242,3 +243,37 @@ def test_parquet_without_pyarrow_names_the_extra(table, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ManifestError, match=r"pip install 'opus-async\[parquet\]'"):
         open_manifest(tmp_path / "orders.parquet")
+
+
+@pytest.mark.parametrize("name", ["list_view", "large_list_view", "large_list"])
+def test_parquet_reads_lists_however_they_are_stored(table, name):
+    kind = getattr(pa, name, None)
+    if kind is None:
+        pytest.skip(f"this pyarrow has no {name}")
+    values = [["a", "b"], None, [None], []]
+    column = pa.array(values, kind(pa.string_view() if hasattr(pa, "string_view") else pa.string()))
+    read = rows(table({"n": [1, 2, 3, 4], "list": column}))
+    assert read == [{"n": 1, "list": ["a", "b"]}, {"n": 2}, {"n": 3, "list": [None]}, {"n": 4, "list": []}]
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_parquet_value_too_large_is_a_bad_cell_of_its_column(table, monkeypatch, coded):
+    monkeypatch.setattr(parquet_bounds, "LARGEST_ROW", 100)
+    monkeypatch.setattr(parquet_bounds, "_PORTION", 100)
+    texts = pa.array(["a", "b" * 101, "c", "d" * 80])
+    columns = {
+        "text": texts.dictionary_encode() if coded else texts,
+        "list": [[1], [2], [3] * 100, [4] * 3],
+        "n": [1, 2, 3, 4],
+        "none": pa.array([b"x", None, b"y", None]),
+    }
+    read = list(table(columns).records())
+    assert [record.cells for record in read] == [
+        {"text": "a", "list": [1], "n": 1},
+        {"list": [2], "n": 2},
+        {"text": "c", "n": 3},
+        {"list": [4, 4, 4], "n": 4},
+    ]
+    bad = [[part.column for part in record.unreadable] for record in read]
+    assert bad == [["none"], ["text"], ["list", "none"], ["text"]]
+    assert "longer ones belong into files" in read[1].unreadable[0].problem

@@ -83,3 +83,10 @@ def test_path_of_manifest_is_understood_likewise(place, monkeypatch):
     for written in (r"docs\m.csv", "'docs/m.csv'", f"file://{place}/docs/m.csv", "~/../docs/m.csv"):
         assert Path(ManifestSource.of(written).manifest).resolve() == Path(wanted)
         assert Path(ManifestSource.of(Path(written)).manifest).resolve() == Path(wanted)
+
+
+def test_path_hint_takes_no_pattern_for_a_typing_error(tmp_path):
+    (tmp_path / "a.pdf").touch()
+    hints = FileHints(tmp_path)
+    assert hints.hint("*.pdf") is None
+    assert hints.hint("b.pdf") == "did you mean 'a.pdf'?"

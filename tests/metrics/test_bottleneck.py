@@ -21,6 +21,7 @@ from opus_async.metrics.outages import FailedPolls, HostOutage
 from opus_async.reporting.bottlenecks import bottleneck_text
 
 FULL = BottleneckInputs(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
+CALLING = replace(FULL, at_work=20, preparing=0)
 UPLOADING = BottleneckInputs(in_flight=500, at_work=60, preparing=430, planned=9000)
 BOUNDS = Bounds()
 LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
@@ -70,6 +71,20 @@ def test_bottleneck_names_limit_of_polls_when_jobs_wait_for_them():
         (replace(FULL, queued=260.0, slowed=True), "the platform's rate limit (429)"),
         (replace(FULL, queued=240.0, slowed=True), "--max-in-flight 500 (the platform is at work)"),
         (replace(FULL, queued=300.0, queued_polls=300.0), "--max-in-flight 500 (64 requests at once)"),
+        (replace(CALLING, slowed=True, on_wire=4.0), "the platform's rate limit (429)"),
+        (replace(CALLING, slowed=True, on_wire=63.0), "--max-in-flight 500 (64 requests at once)"),
+        (
+            replace(CALLING, slowed=False, on_wire=4.0),
+            "--max-in-flight 500 (requests and retries are under way)",
+        ),
+        (
+            replace(CALLING, slowed=True, on_wire=4.0, at_work=400),
+            "--max-in-flight 500 (the platform is at work)",
+        ),
+        (
+            replace(CALLING, slowed=True, on_wire=4.0, planned=0, in_flight=90),
+            "the platform's rate limit (429)",
+        ),
         (
             BottleneckInputs(in_flight=60, at_work=60, queued=40.0, queued_polls=40.0, slowed=True),
             "the platform's rate limit (429)",

@@ -13,7 +13,7 @@ import pytest
 from client_tools import settings
 
 from opus_async import OpusClient
-from opus_async.batch import BatchObserver, resume_batch, run_batch
+from opus_async.batch import BatchObserver, resume_batch, retry_batch, run_batch
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 from opus_async.testing import quick_polls
 
@@ -68,7 +68,7 @@ async def test_without_progress_nothing_is_printed(opus, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-async def test_progress_of_run_batch_and_resume_batch(opus, capsys, tmp_path):
+async def test_progress_of_batches_that_are_run_resumed_and_retried(opus, capsys, tmp_path):
     manifest = tmp_path / "rows.csv"
     manifest.write_text("Text\na\nb\nc\n")
     planned = []
@@ -81,6 +81,8 @@ async def test_progress_of_run_batch_and_resume_batch(opus, capsys, tmp_path):
     assert planned, "the caller's own observer is told, too"
     await resume_batch(opus, out, progress=True)  # nothing is left to run
     assert capsys.readouterr().err == "invoices: 0 s: reading the workflow\n"
+    await retry_batch(opus, out, progress=True)
+    assert "3/3 done, 0 failed" in capsys.readouterr().err
 
 
 PROGRAM = """

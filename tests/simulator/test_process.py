@@ -267,6 +267,32 @@ def test_simulator_command_exits_128_plus_signal_if_child_was_killed(start):
     assert process.wait(20) == 128 + 9
 
 
+@pytest.mark.parametrize("streams", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(
+    ("words", "code"), [("-- true", 0), ("-- false", 1), ("--port 99999999", 2), ("--fly", 2)]
+)
+def test_simulator_command_keeps_its_exit_code_whatever_becomes_of_its_streams(
+    tmp_path, words, code, streams
+):
+    if "full" in streams and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    said = tmp_path / "said"
+    shell = f"exec >{said} 2>&1; exec {' '.join(MODULE)} {words} {streams}"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in said.read_text()
+    assert "ignored" not in said.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", ["", "--list-traits"])
+def test_simulator_command_that_can_tell_nobody_says_so(words):
+    shell = f"exec {' '.join(MODULE)} {words} >/dev/full"
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "opus-async simulate: [Errno 28] No space left on device\n"
+
+
 async def test_simulator_log_shows_neither_query_nor_key(capsys):
     async with Simulator(SimulatorConfig(verbose=True)) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.base_url}/workflow/T3xtOnlyWorkfl0w?secret=1"

@@ -192,6 +192,48 @@ async def test_pause_next_parks_the_next_job(simulator, opus):
         assert (await opus.run(TEXT, {"Text": "x"})).ok
 
 
+async def test_resume_lets_one_job_that_waits_go_on(simulator, opus):
+    simulator.pause_next(TEXT, times=3)
+    waiting = {}
+
+    def saw(event):
+        if getattr(event, "status", None) == JobStatus.WAITING:
+            waiting[event.index] = event.job_id
+
+    with opus.listening(saw):
+        stream = opus.run_many(TEXT, [{"Text": row} for row in "abc"])
+        async with stream:
+            await until(lambda: len(waiting) == 3)
+            assert simulator.resume(waiting[1]) == [waiting[1]]
+            assert (await anext(stream)).index == 1
+            with pytest.raises(
+                ValueError, match=f"job {waiting[1]} does not wait for a person: it is COMPLETED"
+            ):
+                simulator.resume(waiting[1])
+            assert {waiting[0], waiting[2]} <= set(simulator.resume())  # another test's may wait, too
+            assert {outcome.index async for outcome in stream} == {0, 2}
+    assert simulator.resume() == []
+
+
+async def test_resume_of_no_job_is_refused(simulator, opus):
+    with pytest.raises(ValueError, match="job 99 does not wait for a person: there is no such job"):
+        simulator.resume("99")
+
+
+async def test_callback_of_a_resumed_job_comes_with_its_end(simulator, opus):
+    simulator.pause_next(TEXT)
+    seen = []
+    receiver = CallbackReceiver()
+    async with receiver.listening(), asyncio.TaskGroup() as group:
+        with opus.listening(lambda event: seen.append(getattr(event, "status", None))):
+            run = group.create_task(opus.run(TEXT, {"Text": "x"}, callback=receiver))
+            await until(lambda: JobStatus.WAITING in seen)
+            assert receiver.counts.accepted == 0
+            simulator.resume()
+            assert (await run).ok
+        await until(lambda: receiver.counts.accepted == 1)
+
+
 async def test_scripts_hold_in_batches(simulator, opus, tmp_path):
     simulator.answer(TEXT, lambda inputs: {"Text": f"<{inputs['Text']}>"})
     simulator.fail_next(TEXT)

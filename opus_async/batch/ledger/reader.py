@@ -37,6 +37,7 @@ from opus_async.metrics.cost import BilledJobs, Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
+from opus_async.transport.shortage import out_of
 
 _NEEDS_WRITING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 
@@ -272,6 +273,8 @@ class LedgerReader:
             self._results.seek(offset)
             line = self._results.read(length)
         except OSError as error:
+            if out_of(error):
+                raise to_ledger_error(error, self.directory / RESULTS) from None
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
         if hashlib.sha256(line).hexdigest() == digest:
             result: dict[str, Any] = json.loads(line)
@@ -323,7 +326,8 @@ class LedgerReader:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NEEDS_WRITING:
+            needs_writing = getattr(error, "sqlite_errorcode", 0) & 0xFF in _NEEDS_WRITING
+            if needs_writing and not out_of(error):
                 raise LedgerError(
                     f"{self._path} cannot be opened: reading it takes the right to write to its folder (for "
                     "memory that it shares with its writer, and to undo what a dead one left half-written). "

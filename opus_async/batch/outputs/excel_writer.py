@@ -5,6 +5,7 @@ Rows are streamed: the library keeps one of them in memory. Texts are texts, nev
 
 from __future__ import annotations
 
+import io
 import itertools
 import tempfile
 import unicodedata
@@ -89,13 +90,35 @@ def write_xlsx(
         raise ConfigurationError(
             f"an XLSX sheet holds {XLSX_COLUMNS:,} columns, and these are {len(columns):,}: export to jsonl"
         )
+    target = _Target(file)
     with tempfile.TemporaryDirectory() as folder:
         options = {"constant_memory": True, "tmpdir": folder}
-        with xlsxwriter.Workbook(file, options) as workbook:
-            workbook.use_zip64()
-            _RowsSheet(workbook, columns).write(rows)
-            if blocks := list(summary):
-                _write_summary(workbook, blocks)
+        try:
+            with xlsxwriter.Workbook(target, options) as workbook:
+                workbook.use_zip64()
+                _RowsSheet(workbook, columns).write(rows)
+                if blocks := list(summary):
+                    _write_summary(workbook, blocks)
+        except BaseException:
+            target.give_up()
+            raise
+
+
+class _Target:
+    """The file of a workbook: what is written after a failure goes nowhere.
+
+    The library leaves an archive behind that ends itself when it is collected; our file is closed by then,
+    and Python would print the trace of that.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file: BinaryIO = file
+
+    def give_up(self) -> None:
+        self._file = io.BytesIO()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _RowsSheet:

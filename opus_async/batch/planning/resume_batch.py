@@ -165,6 +165,9 @@ class _Resume:
         facts = session_facts(self.client, spec, binding, settings=settings, rules=rules, fingerprint=asked)
         facts["workflow"] = workflow_meta(lifecycle).as_facts()
         await self._plan(rows, binding, rules, world, facts)
+        if self.ledger.counts().planned:  # what is begun now is sent by the same types as before
+            for warning in binding.workflow.warnings:
+                self.watching.notice(str(warning))
         return session_setup(
             self.directory,
             self.ledger,

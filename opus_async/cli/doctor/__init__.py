@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import platforms
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import Exit, WrongUse
+from opus_async.cli.errors import Exit, WrongUse, shortage_text
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.streams import symbols
 from opus_async.cli.tables import columns, terminal_width
@@ -116,6 +116,7 @@ def _is_set_up(entry: PlatformEntry[Any], options: DoctorOptions) -> bool:
 
 
 def _checks_of(target: Target, options: DoctorOptions) -> list[Check]:
+    from opus_async.cli.checks import bad
     from opus_async.cli.doctor import local_checks, network_checks
     from opus_async.errors import ConfigurationError
 
@@ -124,12 +125,13 @@ def _checks_of(target: Target, options: DoctorOptions) -> list[Check]:
         loaded = options.env_file.load(target.entry)
     except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
         return [*settings(target.api), local_checks.proxy(target), local_checks.env_file_refused(error)]
-    return [
-        *settings(target.api),
-        local_checks.proxy(target),
-        *local_checks.env_file(loaded),
-        *drive(network_checks.examine(target)),
-    ]
+    local = [*settings(target.api), local_checks.proxy(target), *local_checks.env_file(loaded)]
+    try:
+        return [*local, *drive(network_checks.examine(target))]
+    except OSError as error:  # a check above has told of the limit of open files
+        if (short := shortage_text(error)) is None:
+            raise
+        return [*local, bad("network", short, "raise the limit first: nothing was asked")]
 
 
 def _table(checks: list[Check]) -> str:

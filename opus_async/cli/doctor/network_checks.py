@@ -114,8 +114,7 @@ async def _reach(host: str, port: int, variable: str) -> Check:
 def _in_between(error: TransportError) -> Check:
     """The check of a proxy that lets nothing through, or whose certificate is not trusted."""
     name = CERTIFICATE if error.obstacle is Obstacle.CERTIFICATE else _PROXY
-    what, _, fix = error.message.partition("; ")
-    return bad(name, what, fix or "ask who runs the proxy")
+    return bad(name, error.finding, error.fix or "ask who runs the proxy")
 
 
 async def _compare_clocks(base_url: str, *, proxied: bool) -> Check:

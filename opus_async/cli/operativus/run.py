@@ -7,8 +7,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opus_async.cli import on_pause, outcomes
+from opus_async.cli import on_pause, outcomes, platforms
 from opus_async.cli.argument_types import duration
+from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.on_pause import PauseOptions
 from opus_async.cli.operativus import texts
@@ -81,18 +82,20 @@ def run(options: RunOptions) -> int:
     """Run the workflow once."""
     text = texts.given(options.input, "--input", stdin=sys.stdin)
     words = on_pause.words_of(options.on_pause) if options.on_pause is not None else ()
-    story = progress_for(options)
-    return outcomes.print_outcome(options, story, _run(options, text, words, story))
+    story, note = progress_for(options), JobNote(platforms.target_of(options))
+    return outcomes.print_outcome(options, story, _run(options, text, words, story, note), note=note)
 
 
-async def _run(options: RunOptions, text: str, words: Sequence[str], story: JobProgress) -> JobEnd:
+async def _run(
+    options: RunOptions, text: str, words: Sequence[str], story: JobProgress, note: JobNote
+) -> JobEnd:
     from opus_async.cli.outcomes import JobEnd
     from opus_async.cli.pause_command import PauseCommand
     from opus_async.cli.platforms.operativus import asking
     from opus_async.progress.display import DisplayTask
 
     command = PauseCommand(words, timeout=options.on_pause_timeout, say=story.note)
-    async with connect(options, listeners=[story]) as client, DisplayTask(story):
+    async with connect(options, listeners=[story, note]) as client, DisplayTask(story):
         outcome = await client.run(
             options.workflow_id,
             text,

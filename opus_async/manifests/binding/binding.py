@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,7 @@ from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.column_table import ColumnTable, missing_column
 from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.constants import Constants
-from opus_async.manifests.binding.file_cells import FileCells, takes_files
+from opus_async.manifests.binding.file_cells import FileCells
 from opus_async.manifests.binding.habits import Habits
 from opus_async.manifests.binding.row_files import RowFiles
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
@@ -57,6 +58,7 @@ class Binding:
         key_column: The column that ``key`` named.
         constants: The constants as JSON can hold them, with full paths of files, so that they can be stored
             and used for a binding in another process.
+        column: Tells what a column is for, by its own name, whatever other columns there are.
         files: The local files that rows name.
         constants_in_digest: As given.
         habits: As given.
@@ -98,17 +100,23 @@ class Binding:
         self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
         self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
         self._file_cells = FileCells(literal=folder)
+        self.column: Callable[[str], BoundColumn] = self._columns.bound
+        names = Counter(field.display_name for field in workflow.inputs.values())
+        self._content_names = {
+            variable: variable if names[field.display_name] > 1 else field.display_name
+            for variable, field in workflow.inputs.items()
+        }
         self.files = RowFiles(
             self._columns, self._file_cells, constants=self._set.files, allow_outside=allow_outside
         )
 
-    def column(self, name: str) -> BoundColumn:
-        """What a column is for, by its own name, whatever other columns there are."""
-        return self._columns.bound(name)
-
     def spelled(self, field: InputField) -> str:
         """The name to type for an input: its display name, unless several inputs have it."""
         return self._columns.spelled(field)
+
+    def content_name(self, field: InputField) -> str:
+        """What names an input in a digest: its display name, unless several inputs have it."""
+        return self._content_names[field.variable_name]
 
     def uses_column(self, name: str) -> bool:
         """Whether the cells of a column fill an input, a title, a key, or a place in a template."""
@@ -190,8 +198,8 @@ class Binding:
         for name, value in cells.items():
             bound = self.column(name)
             try:
-                if bound.input is not None and takes_files(bound.input):
-                    expanded[name] = self._file_cells.expand(bound.input, value, base)
+                if bound.file_input is not None:
+                    expanded[name] = self._file_cells.expand(bound.file_input, value, base)
                 else:
                     read = self.habits.read(value, bound.input)
                     expanded[name] = to_json_value(read, bound.input)
@@ -212,8 +220,7 @@ class Binding:
         for name, value in cells.items():
             bound = self.column(name)
             try:
-                is_file = bound.input is not None and takes_files(bound.input)
-                read = value if is_file else self.habits.read(value, bound.input)
+                read = value if bound.file_input is not None else self.habits.read(value, bound.input)
                 kept[name] = to_json_value(read, bound.input)
             except ValueError:
                 kept[name] = None if bound.target is not None or bound.is_key else str(value)
@@ -255,7 +262,7 @@ class Binding:
                 problems.append(_problem(bound, Unfit(again, code=ProblemCode.GIVEN_TWICE)))
             else:
                 try:
-                    given = self._given(bound.input, value, base)
+                    given = self._given(bound, value, base)
                     confined = to_send and not self._allow_outside
                     inputs[bound.input.variable_name] = _confined(given, base) if confined else given
                 except ValueError as error:
@@ -272,10 +279,11 @@ class Binding:
             version_number=self._version_number,
         )
 
-    def _given(self, field: InputField, value: Any, base: Path) -> Any:
-        if takes_files(field):
-            return self._file_cells.given(field, value, base)
-        return parse_array(value, field) if field.type == "array" else value
+    def _given(self, bound: BoundColumn, value: Any, base: Path) -> Any:
+        if bound.file_input is not None:
+            return self._file_cells.given(bound.file_input, value, base)
+        field = bound.input
+        return parse_array(value, field) if field is not None and field.type == "array" else value
 
 
 def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opus_async.manifests.binding.file_cells import takes_files
@@ -42,6 +42,7 @@ class BoundColumn:
         problem: Why it cannot be used; None when it can.
         warning: What a person should know about it; None for nothing.
         suggestion: Options that would mend it, as they are typed; None where there are none.
+        file_input: The input it fills, if that takes files; None otherwise.
     """
 
     column: str
@@ -54,6 +55,11 @@ class BoundColumn:
     problem: str | None = None
     warning: str | None = None
     suggestion: str | None = None
+    file_input: InputField | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = self.input if self.input is not None and takes_files(self.input) else None
+        object.__setattr__(self, "file_input", found)  # kept, since it is asked several times for each cell
 
     @property
     def target(self) -> str | None:
@@ -67,7 +73,7 @@ class BoundColumn:
             "input": self.input.variable_name if self.input else None,
             "display_name": self.input.display_name if self.input else None,
             "reserved": self.reserved,
-            "file": self.input is not None and takes_files(self.input),
+            "file": self.file_input is not None,
             "is_key": self.is_key,
             "ignored": self.ignored,
             "how": self.bound_by.value,

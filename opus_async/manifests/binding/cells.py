@@ -22,15 +22,19 @@ from opus_async.text import quoted
 _DEEPEST = 100
 _LONG_EXPONENT = 100
 _STORED = frozenset({"int", "float", "bool", "date"})
+_WORDED = frozenset({None, "str", "file"})
+"""Types that take a truth value as the word that stands for it; others take it as JSON has it."""
 _WORDS = {"true": True, "false": False}
+_LOWER = {True: "true", False: "false"}
 
 
 def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
     """Convert a value to what JSON can hold, without loss.
 
     Of what is seen otherwise than it is stored, inputs of numbers, dates and truth values take what is
-    stored, all others what is seen. Dates and times become ISO text (a datetime for an input of type
-    ``date``: its day), decimals their digits, UUIDs and durations text.
+    stored, all others what is seen. A truth value is for an input of text the word that JSON has. Dates and
+    times become ISO text (a datetime for an input of type ``date``: its day), decimals their digits, UUIDs
+    and durations text.
 
     Raises:
         Unfit: JSON cannot hold it; or text is wanted, and what is seen cannot be told.
@@ -38,7 +42,7 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, Displayed):
         value = _wanted(value, target)
     if value is None or isinstance(value, str | bool | int):
-        return value
+        return _LOWER[value] if isinstance(value, bool) and target and target.type == "str" else value
     if isinstance(value, float | Decimal):
         return _number(value)
     if isinstance(value, datetime) and target is not None and target.type == "date":
@@ -56,15 +60,18 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     raise Unfit("holds a value of type {}, which an input cannot take", type(value).__name__)
 
 
-def shows_text(target: InputField | None) -> bool:
+def takes_shown(value: Displayed, target: InputField | None) -> bool:
     """Whether what is seen of a value counts, not what is stored: for texts, titles, keys, lists of text."""
     if target is None:
         return True
-    return (target.item_type if target.type == "array" else target.type) not in _STORED
+    kind = target.item_type if target.type == "array" else target.type
+    if isinstance(value.value, bool):
+        return kind in _WORDED
+    return kind not in _STORED
 
 
 def _wanted(value: Displayed, target: InputField | None) -> Any:
-    if not shows_text(target):
+    if not takes_shown(value, target):
         return value.value
     if value.text is None:
         raise Unfit(value.doubt or "shows what cannot be told", *value.parts)
@@ -90,8 +97,8 @@ def parse_array(value: Any, target: InputField) -> Any:
     Raises:
         Unfit: An item is not of that type.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)  # what a CSV would hold: a list of one number
+    if isinstance(value, int | float):
+        value = _LOWER[value] if isinstance(value, bool) else str(value)  # as in a CSV: a list of one
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return value
     return [parse_item(item, target.item_type or "") for item in split_list(value)]

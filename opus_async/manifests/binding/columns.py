@@ -6,7 +6,7 @@ A column binds in this order: ``--map``, exact variable name, exact display name
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opus_async.errors import ManifestError
@@ -33,6 +33,9 @@ class Columns:
         folder: Whether the rows are the files of a folder or a pattern.
         filled: The variables that ``--set`` fills.
 
+    Attributes:
+        bound: Tells what a column is for, by its own name alone; asked some 50 times for each row.
+
     Raises:
         ManifestError: ``--map`` names inputs that are not there, or that could be several.
     """
@@ -52,24 +55,16 @@ class Columns:
         self._key = None if key is None else on_one_line(key)
         self._folder = folder
         self._filled = filled
-        self._bound: dict[str, BoundColumn] = {}
+        self._bound = _Known(self._bind)
+        self.bound: Callable[[str], BoundColumn] = self._bound.__getitem__
         wrong = [f"--map: {bound.problem}" for bound in map(self.bound, mapping) if bound.problem]
         if wrong:
             raise ManifestError("The columns cannot be mapped; nothing was sent:", wrong)
 
-    def bound(self, column: str) -> BoundColumn:
-        """What a column is for, by its own name alone."""
-        known = self._bound.get(column)
-        if known is None:
-            if len(self._bound) >= _MOST_COLUMNS:
-                raise ManifestError(
-                    f"The rows have more than {_MOST_COLUMNS:,} different columns: "
-                    "give them the same names in every row"
-                )
-            known = self._bound[column] = self._with_key(self._bind(column))
-        return known
-
     def _bind(self, column: str) -> BoundColumn:
+        return self._with_key(self._by_target(column))
+
+    def _by_target(self, column: str) -> BoundColumn:
         target = self._mapping.get(on_one_line(column))
         if target is None:
             bound = self._by_name(column, column)
@@ -146,6 +141,27 @@ class Columns:
         """
         name = field.display_name
         return name if "=" not in name and len(self._names.matches(name)) == 1 else field.variable_name
+
+
+class _Known(dict[str, BoundColumn]):
+    """What columns are for, each bound when it is asked for first.
+
+    Args:
+        bind: Binds a column.
+    """
+
+    def __init__(self, bind: Callable[[str], BoundColumn]) -> None:
+        super().__init__()
+        self._bind = bind
+
+    def __missing__(self, column: str) -> BoundColumn:
+        if len(self) >= _MOST_COLUMNS:
+            raise ManifestError(
+                f"The rows have more than {_MOST_COLUMNS:,} different columns: "
+                "give them the same names in every row"
+            )
+        known = self[column] = self._bind(column)
+        return known
 
 
 def _ways(column: str, names: Sequence[str]) -> str:

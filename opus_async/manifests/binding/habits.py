@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from opus_async.input_problems import Unfit
@@ -50,6 +51,8 @@ class Habits:
     dates: str | None = None
     true: str | None = None
     false: str | None = None
+    _readers: Mapping[str, Callable[[str], Any]] = field(init=False, repr=False, compare=False)
+    """What reads text for a type, where a habit is given for it."""
 
     def __post_init__(self) -> None:
         if self.decimal not in {None, *DECIMALS}:
@@ -59,6 +62,13 @@ class Habits:
         true, false = _folded(self.true), _folded(self.false)
         if "" in {true, false} or (true is not None and true == false):
             raise ValueError(f"true={self.true!r} and false={self.false!r} are no two words")
+        readers: Mapping[str, tuple[bool, Callable[[str], Any]]] = {
+            "int": (self.decimal is not None, self._number),
+            "float": (self.decimal is not None, self._number),
+            "date": (self.dates is not None, self._date),
+            "bool": (self.true is not None or self.false is not None, self._truth),
+        }
+        object.__setattr__(self, "_readers", {kind: read for kind, (given, read) in readers.items() if given})
 
     def read(self, value: Any, target: InputField | None) -> Any:
         """A cell as its input takes it, if a habit is given for inputs of its type; else as it is.
@@ -66,26 +76,15 @@ class Habits:
         Raises:
             Unfit: It is not written so; the text completes the sentence "column X ...".
         """
-        if not isinstance(value, str) or target is None:
+        if not self._readers or not isinstance(value, str) or target is None:
             return value
         if target.type == "array":
             return self._list(value, target.item_type or "")
-        read = self._reader(target.type)
+        read = self._readers.get(target.type)
         return value if read is None else read(value.strip())
 
-    def _reader(self, kind: str) -> Callable[[str], Any] | None:
-        """What reads text for a type; None where no habit is given for it."""
-        readers: Mapping[str, tuple[bool, Callable[[str], Any]]] = {
-            "int": (self.decimal is not None, self._number),
-            "float": (self.decimal is not None, self._number),
-            "date": (self.dates is not None, self._date),
-            "bool": (self.true is not None or self.false is not None, self._truth),
-        }
-        given, read = readers.get(kind, (False, None))
-        return read if given else None
-
     def _list(self, text: str, kind: str) -> Any:
-        read = self._reader(kind)
+        read = self._readers.get(kind)
         if read is None or text.lstrip().startswith("["):
             return text
         items = [read(item) for piece in text.split(";") if (item := piece.strip())]
@@ -122,16 +121,22 @@ def plain_number(text: str, decimal: str) -> str | None:
         text: The number, without spaces around it.
         decimal: The sign before its fraction.
     """
-    other = re.escape("," if decimal == "." else ".")
-    point = re.escape(decimal)
-    # Nobody groups thousands behind a leading 0: with a decimal comma 0.800 is no 800.
-    grouped = rf"[1-9][0-9]{{0,2}}(?:([{other}{_SPACES}])[0-9]{{3}})(?:\3[0-9]{{3}})*"
-    number = re.fullmatch(rf"([+\-\u2212]?)({grouped}|[0-9]+)?(?:{point}([0-9]+))?", text)
+    number = _number_with(decimal).fullmatch(text)
     if number is None or not (number[2] or number[4]):
         return None
     sign = "-" if number[1] in {"-", "\u2212"} else ""
     whole = re.sub(r"\D", "", number[2] or "0")
     return f"{sign}{whole}.{number[4]}" if number[4] else f"{sign}{whole}"
+
+
+@cache
+def _number_with(decimal: str) -> re.Pattern[str]:
+    """Matches numbers with this sign before their fraction: the sign, whole and fraction."""
+    other = re.escape("," if decimal == "." else ".")
+    point = re.escape(decimal)
+    # Nobody groups thousands behind a leading 0: with a decimal comma 0.800 is no 800.
+    grouped = rf"[1-9][0-9]{{0,2}}(?:([{other}{_SPACES}])[0-9]{{3}})(?:\3[0-9]{{3}})*"
+    return re.compile(rf"([+\-\u2212]?)({grouped}|[0-9]+)?(?:{point}([0-9]+))?")
 
 
 def plain_date(text: str, order: str) -> str | None:

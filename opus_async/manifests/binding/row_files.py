@@ -48,10 +48,10 @@ class RowFiles:
         found: list[Path] = []
         filled: set[str] = set()
         for name, value in cells.items():
-            field = self._columns.bound(name).input
+            field = self._columns.bound(name).file_input
             if field is not None:
                 filled.add(field.variable_name)
-                found += [part for part in self.of_cell(name, value, base) or () if isinstance(part, Path)]
+                found += [part for part in self.of_input(field, value, base) or () if isinstance(part, Path)]
         for variable, files in self._constants.items():
             if variable not in filled:
                 found += files
@@ -63,7 +63,7 @@ class RowFiles:
         Returns:
             None for a column that fills no input of files.
         """
-        field = self._columns.bound(column).input
+        field = self._columns.bound(column).file_input
         return None if field is None else self.of_input(field, value, base)
 
     def of_input(self, field: InputField, value: Any, base: Path) -> list[Any] | None:
@@ -93,10 +93,10 @@ class RowFiles:
             fence = self._fences[base] = Fence(base)
         found = []
         for name, value in cells.items():
-            field = self._columns.bound(name).input
-            if field is not None and value is not None and takes_files(field):
+            field = self._columns.bound(name).file_input
+            if field is not None and value is not None:
                 named = self._cells.named(field, value)
-                parts = self.of_cell(name, value, base) or ()
+                parts = self.of_input(field, value, base) or ()
                 found += [(name, str(named[place])) for place in fence.strays(parts)]
         return found
 

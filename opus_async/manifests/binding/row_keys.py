@@ -13,7 +13,6 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.displayed import Displayed
-from opus_async.models import InputField
 from opus_async.text import quoted
 
 LONGEST = 200
@@ -58,7 +57,7 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
     own_digest = digest = hashlib.sha256(_text(content)).hexdigest()
     if binding.constants_in_digest:
         constants = {
-            _input_name(binding, field): _identity(value, binding.files.of_input(field, value, base), files)
+            binding.content_name(field): _identity(value, binding.files.of_input(field, value, base), files)
             for field, value in binding.constant_cells(cells)
         }
         if constants:
@@ -118,13 +117,7 @@ def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[s
     for column, value in cells.items():
         target = binding.column(column).input
         if target is not None:
-            yield column, value, _input_name(binding, target)
-
-
-def _input_name(binding: Binding, field: InputField) -> str:
-    """What names an input in a digest: its display name, or its variable name where several have that."""
-    alike = sum(other.display_name == field.display_name for other in binding.workflow.inputs.values())
-    return field.display_name if alike == 1 else field.variable_name
+            yield column, value, binding.content_name(target)
 
 
 def _key_text(cell: Any) -> str | None:

@@ -75,6 +75,8 @@ def is_column(name: str, columns: Sequence[str]) -> bool:
 
 def to_text(value: Any) -> str:
     """A cell as text: a whole number without ``.0``, a list with semicolons."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, list | tuple):
         return "; ".join(map(to_text, value))
     if isinstance(value, float) and value.is_integer():

@@ -11,6 +11,7 @@ from typing import Any
 
 _CODED = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """How a type reads that was not so in the file: text and bytes are read as dictionaries."""
+_LISTS = ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
 _EXACT = 2**53
 Convert = Callable[[Any], Any]
 """Converts a value of Arrow, never None; raises ValueError with a sentence for one that cannot be used."""
@@ -99,9 +100,11 @@ def _plain_nested(arrow: Any, kind: Any) -> Any:
         texts = key is not None and (types.is_string(key) or types.is_large_string(key))
         item = plain_type(arrow, kind.item_type) if texts else None
         return None if item is None else arrow.map_(key, item)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if any(_is(types, name, kind) for name in _LISTS):
         item = plain_type(arrow, kind.value_type)
-        return None if item is None else arrow.list_(item)
+        # A view is converted to a list whose offsets have another size alone: Arrow 26 damages its offsets.
+        made = arrow.large_list if _is(types, "list_view", kind) else arrow.list_
+        return None if item is None else made(item)
     return None
 
 

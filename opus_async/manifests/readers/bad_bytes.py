@@ -1,4 +1,4 @@
-"""Cells of a text in UTF-8 that hold a byte which is none: damaged, they are refused and never sent."""
+"""Cells of a text that hold a byte which is none in its encoding: they are refused, and never sent."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from typing import Any
 from opus_async.manifests.model import Record, Unreadable
 
 TOLERANT = "surrogateescape"
-"""How such text is decoded: each bad byte becomes a character of its own, which no text in UTF-8 can have."""
+"""How such text is decoded: each bad byte becomes a character of its own, which no other text can have."""
 ESCAPED = 0xDC00
 """Added to the byte in that character."""
 
 _BAD = re.compile("[\udc80-\udcff]")
 _SHOWN = 40
-_FIX = "mend it in an editor, and save the file as UTF-8"
+_FIX = "mend it in an editor, and save the file as"
 
 
-def without_bad_bytes(record: Record) -> Record:
-    """The same row; cells with bad bytes are unreadable in place of cells."""
+def without_bad_bytes(record: Record, encoding: str) -> Record:
+    """The same row; cells with bad bytes are unreadable in place of cells.
+
+    Args:
+        record: The row.
+        encoding: That of the text, as a person writes it.
+    """
     bad = {name: found for name, value in record.cells.items() if (found := _first(name) or _first(value))}
     if not bad:
         return record
     unreadable = tuple(
         Unreadable(
-            problem=f"{'a name' if _first(name) else f'column {name!r}'}: {_told(text, place)}",
+            problem=f"{'a name' if _first(name) else f'column {name!r}'}: {_told(text, place, encoding)}",
             column=None if _first(name) else name,
-            group="a byte that is not UTF-8",
+            group=f"a byte that is not {encoding}",
         )
         for name, (text, place) in bad.items()
     )
@@ -61,8 +66,8 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _told(text: str, place: int) -> str:
+def _told(text: str, place: int, encoding: str) -> str:
     byte = ord(text[place]) - ESCAPED
     begins = max(0, place - _SHOWN // 2)
     shown = _BAD.sub("\ufffd", text[begins : begins + _SHOWN])
-    return f"byte 0x{byte:02X} is not UTF-8, at character {place + 1} of {shown!r}: {_FIX}"
+    return f"byte 0x{byte:02X} is not {encoding}, at character {place + 1} of {shown!r}: {_FIX} {encoding}"

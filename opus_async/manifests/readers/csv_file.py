@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.blanks import all_blank, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.bad_bytes import has_bad_byte
 from opus_async.manifests.readers.csv_dialect import delimiter_line, given_delimiter, guessed_delimiter
-from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL, long_cells
+from opus_async.manifests.readers.csv_field_limit import long_cells
+from opus_async.manifests.readers.csv_rows import TableRow, TableText, table_rows
 from opus_async.manifests.readers.encoding import (
     decoded_head,
     decoded_rows,
     given_encoding,
     known_encoding,
+    mistaken_for,
     tolerant_text,
     undecodable,
 )
+from opus_async.manifests.readers.encoding_doubt import not_utf8_but_zeros
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names, header_name
 from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
-from opus_async.manifests.readers.text_lines import RowLines
+from opus_async.manifests.readers.text_lines import DAMAGED
 from opus_async.text import counted
-
-LONGEST_ROW = 32 << 20
-"""Characters of one row, however many lines it has: with all its cells about 400 MB of memory at most."""
 
 _COMPARED = 20
 """Rows below the first that show whether that one is a title."""
-_END_OF_DOS_FILE = "\x1a"
 _TAB_SUFFIXES = frozenset({".tsv", ".tab"})
 _NAMELESS = ""
 _LONE_RETURN = re.compile(r"[^\r\n]*\r(?!\n)")
@@ -79,7 +76,7 @@ class DelimitedManifest:
         text = self._first_part(head)
         self._newline = "" if _LONE_RETURN.match(text) else "\n"
         named = delimiter_line(text)
-        self._lines_before = 0 if named is None else 1
+        self._lines_above = 0 if named is None else 1
         complete = len(head) >= self._source.size
         self._delimiter = self._settled_delimiter(
             text, named if delimiter is None else delimiter, complete=complete
@@ -109,7 +106,9 @@ class DelimitedManifest:
 
     def _settled_encoding(self, head: bytes, told: str | None) -> str:
         if told is not None:
-            return given_encoding(told, head)
+            encoding = given_encoding(told, head)
+            self.warnings += filter(None, [mistaken_for(encoding, head)])
+            return encoding
         return known_encoding(self._source, head)
 
     def _first_part(self, head: bytes) -> str:
@@ -143,21 +142,23 @@ class DelimitedManifest:
         if not lines:
             raise ManifestError(f"{self.path} has no row that names the columns")
         first, *others = lines
-        if isinstance(first.cells, csv.Error):
-            raise ManifestError(f"{self.path.name}, line {first.first}: {_advice(first.cells)}")
+        if first.cells is None:
+            raise ManifestError(f"{self.path.name}, line {first.first}: {first.problem}")
+        if first.has_zeros:
+            raise not_utf8_but_zeros(self._source, self._source.head())
         if any(map(has_bad_byte, first.cells)):
             raise undecodable(self._source, self._encoding)
         self._refuse_title(first.cells, others)
         return column_names(self.path, f"line {first.first}", first.cells)
 
-    def _refuse_title(self, first: list[str], others: Sequence[_Line]) -> None:
+    def _refuse_title(self, first: list[str], others: Sequence[TableRow]) -> None:
         """Refuse a first row of one cell where no row fits it: a title stands above the names of columns.
 
         Raises:
             ManifestError: With the fix.
         """
         named = [place for place, cell in enumerate(first) if not looks_blank(cell)]
-        rows = [line.cells for line in others if not isinstance(line.cells, csv.Error)]
+        rows = [line.cells for line in others if line.cells is not None]
         if len(named) == 1 and rows and all(_reaches_beyond(row, named[0]) for row in rows):
             raise ManifestError(
                 f"{self.path.name}: the first line has one cell, {header_name(first[named[0]])!r:.60}, and "
@@ -166,54 +167,30 @@ class DelimitedManifest:
                 "stand in double quotes"
             )
 
-    def _rows_of(self, text: io.TextIOWrapper, width: int = 0) -> Iterator[_Line]:
-        """The rows that are not blank.
-
-        A quote that is never closed takes all that follows into its cell. Where there are several columns and
-        no other quote follows, only the line of that quote is a bad row: the next ones are read on their own,
-        and a line of text that was meant to be in the cell has too few cells to be taken for a row.
-
-        Args:
-            text: The file, from its beginning.
-            width: How many columns there are; 0 where that is not known yet.
-        """
-        lines = _TableLines(text, self.path.name, LONGEST_ROW)
-        for _ in range(self._lines_before):
-            next(lines)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        while True:
-            lines.next_row()
-            first = lines.number + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                if width > 1 and _never_closed(error) and '"' not in lines.rest_of_row():
-                    lines.end_row_at_first_line()
-                yield _Line(first, lines.number, error)
-                continue
-            if not all_blank(cells):
-                yield _Line(first, lines.number, cells)
+    def _rows_of(self, text: io.TextIOWrapper, least: int = 0) -> Iterator[TableRow]:
+        table = TableText(self.path.name, self._delimiter, self._newline, self._lines_above)
+        return table_rows(text, table, least)
 
     def _raw_rows(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
         names = self._names
         width = len(names)
         needed = max(place for place, name in enumerate(names, 1) if name)
-        rows = self._rows_of(text, width)
+        rows = self._rows_of(text, 1 if self._pads else needed)
         next(rows)  # the header
         for line in rows:
             row = line.cells
-            if isinstance(row, csv.Error):
-                yield RawRow(line.where, {}, (Unreadable(problem=_advice(row)),))
+            if row is None:
+                yield RawRow(line.where, {}, (Unreadable(problem=line.problem),))
                 continue
             cells = {name: cell for name, cell in zip(names, row, strict=False) if cell}
             wrong: tuple[Unreadable, ...] = ()
-            if len(row) > width and not all_blank(row[width:]):
+            if line.has_zeros and not needed <= len(row) <= width:
+                wrong = (Unreadable(problem=DAMAGED),)
+            elif len(row) > width and not all_blank(row[width:]):
                 wrong = (Unreadable(problem=self._too_many(len(row)), group="more cells than columns"),)
             elif len(row) < needed and not self._pads:
                 wrong = (Unreadable(problem=self._too_few(len(row)), group="fewer cells than columns"),)
-            elif _NAMELESS in cells:
+            elif not looks_blank(cells.get(_NAMELESS, "")):
                 stray = cells.pop(_NAMELESS)
                 wrong = (
                     Unreadable(
@@ -237,40 +214,9 @@ class DelimitedManifest:
         )
 
 
-class _TableLines(RowLines):
-    """The lines of a table, without marks that carry nothing."""
-
-    def __next__(self) -> str:
-        """The next line; raises ManifestError at a zero byte."""
-        line = super().__next__()
-        if "\0" in line:
-            raise ManifestError(
-                f"{self.name}, line {self.number}: a zero byte; the file is damaged from there on "
-                "(a crash or a full disk leaves such files): make it again"
-            )
-        return (line.removeprefix("\ufeff") if self.begins_row else line).removesuffix(_END_OF_DOS_FILE)
-
-
-class _Line(NamedTuple):
-    """A row: the numbers of its first and its last line, from 1, and its cells or why they cannot be read."""
-
-    first: int
-    last: int
-    cells: list[str] | csv.Error
-
-    @property
-    def where(self) -> str:
-        return f"line {self.first}" if self.first == self.last else f"lines {self.first} to {self.last}"
-
-
 def _reaches_beyond(row: Sequence[str], place: int) -> bool:
     """Whether a row has a value behind the only column that has a name."""
     return not all_blank(row[place + 1 :]) or (place > 0 and not all_blank(row[:place]))
-
-
-def _never_closed(error: csv.Error) -> bool:
-    """Whether a quote took so much into a cell that it was never closed."""
-    return "unexpected end" in str(error) or "field limit" in str(error)
 
 
 def _is_json(text: str) -> bool:
@@ -280,18 +226,3 @@ def _is_json(text: str) -> bool:
         return first.startswith("{") and isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _advice(error: csv.Error) -> str:
-    """What is wrong with a row that the csv module cannot read, and the fix."""
-    words = str(error)
-    if "unexpected end" in words:
-        return "a double quote opens a cell here that is never closed: close it, or double it if it is text"
-    if "new-line" in words:
-        return "a line break (CR) in the middle of a row: a cell of several lines must stand in double quotes"
-    if "field limit" in words:
-        return (
-            f"a cell of more than {LONGEST_CELL:,} characters; is a double quote opened and never closed? "
-            "Longer texts belong into files"
-        )
-    return f'inside a cell in double quotes each quote of the text is written twice ("") ({words})'

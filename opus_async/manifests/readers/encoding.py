@@ -11,7 +11,12 @@ from typing import BinaryIO
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
 from opus_async.manifests.readers.bad_bytes import TOLERANT, without_bad_bytes
-from opus_async.manifests.readers.encoding_doubt import is_damaged, not_utf8, not_utf8_but_zeros
+from opus_async.manifests.readers.encoding_doubt import (
+    is_damaged,
+    not_utf8,
+    not_utf8_but_zeros,
+    seems_utf16,
+)
 from opus_async.manifests.readers.source_file import Source
 
 _MARKS = (
@@ -21,6 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SHIFTING = ("utf-16", "utf-32", "utf-7", "hz", "iso2022")
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
@@ -37,6 +43,11 @@ def given_encoding(encoding: str, head: bytes) -> str:
     marked = marked_encoding(head)
     if marked is not None and codecs.lookup(encoding).name.startswith(marked.removesuffix("-sig")):
         return marked
+    if marked is not None:
+        raise ManifestError(
+            f"--encoding {encoding} contradicts the byte-order mark, by which it is "
+            f"{marked.removesuffix('-sig').upper()}: leave the option out (in Python encoding=...)"
+        )
     if codecs.lookup(encoding).name in {"utf-16", "utf-32"}:
         raise ManifestError(
             f"there is no byte-order mark, so {encoding} may be either of two encodings: name {encoding}-le, "
@@ -50,6 +61,24 @@ def marked_encoding(head: bytes) -> str | None:
     return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
 
 
+def mistaken_for(encoding: str, head: bytes) -> str | None:
+    """A warning where another encoding was named for a text that is UTF-8 by every sign; None where not."""
+    if codecs.lookup(encoding).name.startswith("utf"):
+        return None
+    line = next((line for line in head.split(b"\n")[:-1] or [head] if not line.isascii()), None)
+    try:
+        read = None if line is None else line.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return None
+    if line is None or read is None:
+        return None
+    return (
+        f"it is valid UTF-8, in which a line reads {read.strip()!r:.60}, and with --encoding {encoding} it "
+        f"reads {line.decode(encoding, 'replace').strip()!r:.60}: leave the option out, unless that is right"
+    )
+
+
 def known_encoding(source: Source, head: bytes) -> str:
     """The encoding by the byte-order mark, else UTF-8. Nothing is guessed: jobs would be billed for it.
 
@@ -59,7 +88,7 @@ def known_encoding(source: Source, head: bytes) -> str:
     marked = marked_encoding(head)
     if marked is not None:
         return marked
-    if b"\0" in head:
+    if b"\0" in head and seems_utf16(head):
         raise not_utf8_but_zeros(source, head)
     return "utf-8"
 
@@ -68,7 +97,7 @@ def decoded_head(source: Source, head: bytes, encoding: str) -> str:
     """Decode the first part of a file; a character that is cut in two at its end is left out.
 
     Raises:
-        ManifestError: It is encoded otherwise. Text in UTF-8 that is damaged is decoded.
+        ManifestError: It is encoded otherwise. Text that is damaged is decoded.
     """
     final = len(head) >= source.size
     try:
@@ -84,7 +113,7 @@ def decoded_rows(
     newline: str | None,
     rows: Callable[[io.TextIOWrapper], Iterator[Record]],
 ) -> Iterator[Record]:
-    """Read the rows of a text; of one in UTF-8 that is damaged, cells with bad bytes are unreadable.
+    """Read the rows of a text; of one that is damaged, cells with bad bytes are unreadable.
 
     Args:
         source: The file.
@@ -109,23 +138,32 @@ def decoded_rows(
         return
     with source.reading() as file:
         again = tolerant_text(file, encoding, newline)
-        yield from map(without_bad_bytes, islice(rows(again), given, None))
+        name = "UTF-8" if _is_utf8(encoding) else encoding
+        yield from (without_bad_bytes(record, name) for record in islice(rows(again), given, None))
 
 
 def tolerant_text(file: BinaryIO, encoding: str, newline: str | None) -> io.TextIOWrapper:
-    """An open file as text; in UTF-8 with a character of its own for each byte that is none."""
-    errors = TOLERANT if _is_utf8(encoding) else "strict"
+    """An open file as text, with a character of its own for each byte that is none in its encoding.
+
+    Not where a bad byte may shift the meaning of those behind it, as in UTF-16.
+    """
+    errors = "strict" if _shifts(encoding) else TOLERANT
     return io.TextIOWrapper(file, encoding=encoding, newline=newline, errors=errors)
 
 
 def _refuse_unless_damaged(source: Source, encoding: str, error: UnicodeDecodeError) -> None:
-    """Let text in UTF-8 pass that has a few bad bytes.
+    """Let text pass that has a few bad bytes.
 
     Raises:
         ManifestError: It is another encoding, as far as that can be told.
     """
-    if not (_is_utf8(encoding) and is_damaged(source)):
+    if _shifts(encoding) or not is_damaged(source, encoding):
         raise undecodable(source, encoding) from error
+
+
+def _shifts(encoding: str) -> bool:
+    """Whether a byte that is missing or wrong changes what those behind it mean."""
+    return codecs.lookup(encoding).name.startswith(_SHIFTING)
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -7,6 +7,7 @@ are ranked by the letters that they give: whether these belong to one script, an
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -45,8 +46,9 @@ _PIECE = 1 << 16
 _BETWEEN_CELLS = re.compile(r"[,;\t|\"\r\n]")
 _WITHIN_WORDS = "\u2019\u2018\u00b7\u2013\u2010"
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"})
-_LEADS, _LEADS_OF_3, _LEADS_OF_4 = 0xC0, 0xE0, 0xF0
-"""The least byte that begins a character of two bytes and more in UTF-8, of three and more, of four."""
+_CONTINUES, _LEADS, _LEADS_OF_3, _LEADS_OF_4 = 0x80, 0xC0, 0xE0, 0xF0
+"""The least byte that continues a character in UTF-8, that begins one of two bytes and more, of three and
+more, of four."""
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
@@ -72,10 +74,24 @@ class _Found:
         return self.good >= self.bad
 
 
-def is_damaged(source: Source) -> bool:
-    """Whether a text that is not UTF-8 is that but for some bytes."""
+def is_damaged(source: Source, encoding: str) -> bool:
+    """Whether a text that is not what it should be is that but for some bytes.
+
+    Args:
+        source: The text.
+        encoding: One in which a bad byte changes no other.
+    """
     with source.reading() as file:
-        return _scanned(file).is_damaged
+        if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
+            return _scanned(file).is_damaged
+        found = _Found()
+        decoder = codecs.getincrementaldecoder(encoding)(TOLERANT)
+        while piece := file.read(_PIECE):
+            letters = [letter for letter in decoder.decode(piece) if letter > "\x7f"]
+            bad = sum(map(is_bad_byte, letters))
+            found.bad += bad
+            found.good += len(letters) - bad
+        return found.is_damaged
 
 
 def not_utf8(source: Source) -> ManifestError:
@@ -111,6 +127,11 @@ def not_utf8_but_zeros(source: Source, head: bytes) -> ManifestError:
     return _question(f"{name} is not UTF-8 (it has zero bytes). If its first line", [reading])
 
 
+def seems_utf16(head: bytes) -> bool:
+    """Whether text with zero bytes is UTF-16 without a mark, as far as its beginning shows."""
+    return _utf16_reading(head) is not None
+
+
 def _question(subject: str, readings: Sequence[tuple[str, str]]) -> ManifestError:
     return ManifestError(
         f"{subject} reads right here, add the option (in Python encoding=...); nothing was sent:",
@@ -120,6 +141,8 @@ def _question(subject: str, readings: Sequence[tuple[str, str]]) -> ManifestErro
 
 def _utf16_reading(head: bytes) -> tuple[str, str] | None:
     """The kind of UTF-16 that text with zero bytes and without a mark seems to be, and its first cells."""
+    if b"\0" not in head[: head.find(b"\n") + 2 or None]:  # each line end has one
+        return None
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) < len(head) // 8 or min(even, odd) > max(even, odd) // 4:
         return None
@@ -153,6 +176,8 @@ def _unfinished(piece: bytes) -> int:
         return 1
     for back in range(1, min(3, len(piece)) + 1):
         byte = piece[-back]
+        if byte < _CONTINUES:
+            return 0
         if byte >= _LEADS:
             return max(0, 2 + (byte >= _LEADS_OF_3) + (byte >= _LEADS_OF_4) - back)
     return 0

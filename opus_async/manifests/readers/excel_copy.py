@@ -67,6 +67,8 @@ def sound(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except ManifestError:
+        raise
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -75,6 +77,7 @@ def sound(path: Path) -> Iterator[None]:
         EOFError,
         NotImplementedError,  # a compression that Excel does not use
         RuntimeError,  # a password
+        ValueError,  # a word in place of a number
     ) as error:
         raise damaged(path) from error
 

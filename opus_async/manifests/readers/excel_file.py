@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.blanks import carries_nothing
 from opus_async.manifests.model import Record, Unreadable
-from opus_async.manifests.readers.excel_cells import plain, shown_cell
+from opus_async.manifests.readers.excel_cells import shown_cell
 from opus_async.manifests.readers.excel_copy import damaged, repacked
 from opus_async.manifests.readers.excel_extent import column_letters, column_number, measure
 from opus_async.manifests.readers.excel_scan import MOST_REFUSED, scan_sheet
@@ -130,7 +130,11 @@ class WorkbookManifest:
         self._rows = sheet.end[0] + 1 - self._header_row
         for cell, why in self._findings.refused.get(self._header_row, ()):
             raise ManifestError(f"{self.path.name}, {self._place(cell)}: {why}")
-        self._names = column_names(self.path, self._where(self._header_row), [_name(value) for value in row])
+        names = [
+            str(self._shown(self._header_row, column, value))
+            for column, value in enumerate(row, self._first_column)
+        ]
+        self._names = column_names(self.path, self._where(self._header_row), names)
         self.columns = tuple(name for name in self._names if name)
 
     def _warn(self) -> None:
@@ -149,7 +153,10 @@ class WorkbookManifest:
         for number, row in self._numbered_rows(sheet):
             if number > self._header_row:
                 cells, nameless = self._cells(number, row)
-                yield RawRow(self._where(number), cells, (*self._refused(number), *nameless))
+                refused = list(self._refused(number))
+                for found in refused:
+                    cells.pop(found.column or "", None)
+                yield RawRow(self._where(number), cells, (*refused, *nameless))
 
     def _numbered_rows(self, sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
         """The rows with their numbers, and rows below them that have nothing but errors, without cells."""
@@ -173,19 +180,30 @@ class WorkbookManifest:
         for column, (name, value) in enumerate(zip(self._names, row, strict=False), self._first_column):
             if value == "":
                 continue
-            if name and isinstance(value, str):
+            if name and self._is_plain(value):
                 cells[name] = value
                 continue
             place = partial(self._place_of, number, column)
             if name:
-                cells[name] = shown_cell(value, self._findings.formats.code(number, column), place)
-            else:
+                cells[name] = self._shown(number, column, value)
+            elif not carries_nothing(value):
                 problem = (
                     f"{place()}: {value!r:.60} stands in a column without a name: name it in row "
                     f"{self._header_row}, which is the first row that is not blank, or clear it"
                 )
                 nameless.append(Unreadable(problem=problem, group="a value in a column without a name"))
         return cells, nameless
+
+    def _is_plain(self, value: Any) -> bool:
+        """Whether it is a text that no format of the sheet shows otherwise."""
+        findings = self._findings
+        return isinstance(value, str) and not (findings.formats.change_texts or findings.conditions.rules)
+
+    def _shown(self, number: int, column: int, value: Any) -> Any:
+        """A cell as it is shown."""
+        code = self._findings.formats.code(number, column)
+        codes = self._findings.conditions.codes(number, column, value, code)
+        return shown_cell(value, codes, partial(self._place_of, number, column))
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"
@@ -214,9 +232,4 @@ def _calamine() -> ModuleType:
 
 
 def _filled(row: list[Any]) -> bool:
-    return any(value != "" for value in row)
-
-
-def _name(value: Any) -> str:
-    value = plain(value)
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return not all(map(carries_nothing, row))

@@ -10,9 +10,11 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from opus_async.manifests.readers.excel_conditions import ConditionalFormats, read_conditions
 from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
 from opus_async.manifests.readers.excel_styles import CellFormats, read_styles
@@ -29,6 +31,12 @@ _UNCALCULATED = re.compile(
     rb"<(?:\w+:)?c(\s[^<>]*)>\s*<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
+_LONG_NUMBER = re.compile(
+    rb"<(?:\w+:)?c(\s[^<>]*)>\s*(?:<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*)?"
+    rb"<(?:\w+:)?v>\s*(-?[0-9]{16,400}(?:\.[0-9]{0,400})?)\s*<"
+)
+_MANY_DIGITS = re.compile(rb"v>\s*-?[0-9]{16}")
+_NO_NUMBER = re.compile(rb"\bt=[\"'](?!n[\"'])")
 _TEXT_RESULT = re.compile(rb"\bt=[\"']str[\"']")
 _HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^<>]*?\bhidden=[\"'](?:1|true)[\"']")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]+(\d+):[A-Z]+(\d+))[\"']")
@@ -48,11 +56,13 @@ class Findings:
         refused: Row number from 1 -> ``(place, what is wrong and the fix)`` of each cell that cannot be used.
         hidden: How many rows are hidden, by hand or by a filter.
         formats: The number formats of the cells.
+        conditions: The conditional formats that show some of them in other ones.
         merged: The first range of merged cells that spans rows, and its last row; None where there is none.
     """
 
     refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     formats: CellFormats = field(default_factory=lambda: CellFormats(()))
+    conditions: ConditionalFormats = field(default_factory=ConditionalFormats)
     hidden: int = 0
     merged: tuple[str, int] | None = None
 
@@ -74,22 +84,30 @@ def scan_sheet(path: Path, copy: BinaryIO, sheet: str) -> Findings:
         ManifestError: The workbook is damaged.
     """
     with sound(path), zipfile.ZipFile(copy) as workbook:
-        findings = Findings(formats=CellFormats(read_styles(path, workbook)))
+        styles = read_styles(path, workbook)
+        findings = Findings(formats=CellFormats(styles.codes))
         with workbook.open(part_of(workbook, sheet)) as xml:
-            _scan(findings, _whole_rows(path, sheet, xml))
+            has_formats = _scan(findings, _whole_rows(path, sheet, xml))
+        if has_formats or any(code is not None for code in styles.conditional):
+            findings.conditions = read_conditions(path, workbook, sheet, styles.conditional)
     return findings
 
 
-def _scan(findings: Findings, pieces: Iterator[bytes]) -> None:
+def _scan(findings: Findings, pieces: Iterator[bytes]) -> bool:
+    """Note what is found; returns whether conditional formats of the newer form may have number formats."""
+    has_formats = False
     for rows in pieces:
         findings.formats.note(rows)
         if not findings.too_many:
             _note_errors(findings, rows)
             _note_uncalculated(findings, rows)
+            _note_long_numbers(findings, rows)
         if b"hidden" in rows:
             findings.hidden += len(_HIDDEN.findall(rows))
         if b"mergeCell" in rows and findings.merged is None:
             _note_merged(findings, rows)
+        has_formats = has_formats or b"numFmt" in rows
+    return has_formats
 
 
 def _whole_rows(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:
@@ -135,6 +153,15 @@ def _note_uncalculated(findings: Findings, rows: bytes) -> None:
                 attributes,
                 "a formula that was never calculated: open the file in Excel or LibreOffice and save it",
             )
+
+
+def _note_long_numbers(findings: Findings, rows: bytes) -> None:
+    """Note numbers of which the library loses digits: programs beside Excel write what no double holds."""
+    if _MANY_DIGITS.search(rows) is None:
+        return
+    for attributes, digits in _LONG_NUMBER.findall(rows):
+        if not _NO_NUMBER.search(attributes) and Decimal(digits.decode()) != Decimal(float(digits)):
+            _refuse(findings, attributes, "the number has more digits than a number keeps: enter it as text")
 
 
 def _refuse(findings: Findings, attributes: bytes, why: str) -> None:

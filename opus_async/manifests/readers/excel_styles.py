@@ -11,12 +11,13 @@ import zipfile
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from xml.etree import ElementTree as ET
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.readers.excel_copy import sound
 from opus_async.manifests.readers.excel_extent import column_number
+from opus_async.manifests.readers.number_format import may_change_text
 
 MOST_STYLES = 32 << 20
 """Bytes of the part with the formats, unpacked; Excel has at most 65,490 of them."""
@@ -58,6 +59,7 @@ _BUILT_IN = {
     49: "@",
 }
 """ECMA-376, part 1, 18.8.30. Others follow the locale: 14 and 22 are its short dates, 27 to 36 East Asian."""
+_LISTS = {"numFmts": "numFmt", "cellXfs": "xf", "dxfs": "dxf"}
 _MOST_FORMATS = 1 << 16
 _CELL = rb"<(?:\w+:)?c\s([^<>]*?\bs=[\"'](%s)[\"'][^<>]*)>"
 _NOWHERE = re.compile(rb"<(?:\w+:)?c(?:\s(?:(?!\br=)[^<>])*)?/?>")
@@ -72,11 +74,13 @@ class CellFormats:
 
     Attributes:
         placeless: Whether cells do not say where they stand, so that it cannot be told which has which.
+        change_texts: Whether one of the formats may show a text otherwise.
     """
 
     def __init__(self, styles: Sequence[str]) -> None:
         self.placeless = False
         self._codes = sorted({code for code in styles if code not in PLAIN})
+        self.change_texts = any(may_change_text(code) for code in self._codes)
         numbers = {code: number for number, code in enumerate(self._codes, 1)}
         default = styles[0] if styles else "General"
         self._default = None if default in PLAIN else default
@@ -116,8 +120,20 @@ class CellFormats:
         slots[row] = slot
 
 
-def read_styles(path: Path, workbook: zipfile.ZipFile) -> list[str]:
-    """The format code of each style of a workbook, in the order of their indices.
+class Styles(NamedTuple):
+    """The number formats of a workbook.
+
+    Attributes:
+        codes: That of each style of cells, by its index.
+        conditional: That of each differential format, which conditions put on cells; None for one without.
+    """
+
+    codes: list[str]
+    conditional: list[str | None]
+
+
+def read_styles(path: Path, workbook: zipfile.ZipFile) -> Styles:
+    """The number formats of a workbook.
 
     Args:
         path: The path of the workbook, for messages.
@@ -128,33 +144,46 @@ def read_styles(path: Path, workbook: zipfile.ZipFile) -> list[str]:
     """
     part = {name.lower(): name for name in workbook.namelist()}.get(_PART)
     if part is None:
-        return []
+        return Styles([], [])
     if workbook.getinfo(part).file_size > MOST_STYLES:
         raise _too_many(path)
     codes = dict(_BUILT_IN)
     styles: list[str] = []
+    conditional: list[str | None] = []
     with sound(path), workbook.open(part) as xml:
         for element, inside in _elements(xml):
             if inside == "numFmts":
                 codes[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
-            else:
+            elif inside == "cellXfs":
                 styles.append(codes.get(int(element.get("numFmtId", "0")), LOCAL))
-            if len(styles) >= _MOST_FORMATS or len(codes) >= _MOST_FORMATS:
+            else:
+                conditional.append(_differential(element, codes))
+            if max(len(styles), len(codes), len(conditional)) >= _MOST_FORMATS:
                 raise _too_many(path)
-    return styles
+    return Styles(styles, conditional)
+
+
+def _differential(element: ET.Element, codes: Mapping[int, str]) -> str | None:
+    """The number format of a differential format; None where it has none."""
+    for part in element:
+        if part.tag.rpartition("}")[2] == "numFmt":
+            code = part.get("formatCode")
+            return codes.get(int(part.get("numFmtId", "0")), LOCAL) if code is None else code
+    return None
 
 
 def _elements(xml: IO[bytes]) -> Iterator[tuple[ET.Element, str]]:
-    """The number formats, then the styles of cells, each with the name of the list it is in."""
+    """Number formats, styles of cells and differential formats, each with the name of the list it is in."""
     inside = ""
     for event, element in ET.iterparse(xml, ("start", "end")):  # noqa: S314 - expat bounds entities
         name = element.tag.rpartition("}")[2]
-        if name in {"numFmts", "cellXfs"}:
+        if name in _LISTS:
             inside = name if event == "start" else ""
         elif event == "end":
-            if (inside, name) in {("numFmts", "numFmt"), ("cellXfs", "xf")}:
+            if name == _LISTS.get(inside):
                 yield element, inside
-            element.clear()
+            if (inside, name) != ("dxfs", "numFmt"):  # which its parent still needs
+                element.clear()
 
 
 def _too_many(path: Path) -> ManifestError:

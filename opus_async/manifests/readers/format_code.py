@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import TypeAlias
 
 _MOST_CODE = 255
 """Characters of a format code, as many as Excel takes."""
@@ -30,6 +31,10 @@ _CURRENCY = re.compile(r"\$([^\]-]*)(?:-([0-9A-Fa-f]{1,8}))?")
 _ELAPSED = re.compile(r"(?i)h+|m+|s+")
 
 
+Condition: TypeAlias = tuple[str, Decimal]
+"""A comparison and a number."""
+
+
 class UnknownFormatError(ValueError):
     """What is shown cannot be told from the file."""
 
@@ -46,7 +51,7 @@ class Section:
     """
 
     parts: Sequence[tuple[str, str]]
-    condition: tuple[str, Decimal] | None
+    condition: Condition | None
     locale: int | None
 
 
@@ -61,7 +66,7 @@ def sections_of(code: str) -> tuple[Section, ...]:
         raise UnknownFormatError
     sections: list[Section] = []
     parts: list[tuple[str, str]] = []
-    condition: tuple[str, Decimal] | None = None
+    condition: Condition | None = None
     locale: int | None = None
     for kind, text in _tokens(code):
         if kind == "end":

@@ -9,19 +9,26 @@ from pathlib import Path
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.blanks import looks_blank
-from opus_async.manifests.model import Record
+from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.encoding import (
     decoded_head,
     decoded_rows,
     given_encoding,
-    marked_encoding,
+    known_encoding,
+    mistaken_for,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
-from opus_async.manifests.readers.json_array import elements
+from opus_async.manifests.readers.json_array import elements, object_too_long
 from opus_async.manifests.readers.json_rows import json_row
 from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
-from opus_async.manifests.readers.text_lines import RowLines
+from opus_async.manifests.readers.text_lines import (
+    DAMAGED,
+    ZERO,
+    RowLines,
+    RowTooLongError,
+    row_too_long,
+)
 
 LONGEST_LINE = 16 << 20
 """Characters of a line at most. Its values take up to 28 times as much memory, when all are empty lists."""
@@ -52,7 +59,9 @@ class JsonLinesManifest:
         self._source = Source(path)
         head = self._source.head()
         refuse_other_content(path, head, "text")
-        self._encoding = given_encoding(encoding, head) if encoding else marked_encoding(head) or "utf-8"
+        self._encoding = given_encoding(encoding, head) if encoding else known_encoding(self._source, head)
+        if encoding:
+            self.warnings += filter(None, [mistaken_for(self._encoding, head)])
         text = self._begins(head)
         self._is_array = text.lstrip(_SPACE).startswith("[")
         self._newline = "" if not self._is_array and _LONE_RETURN.match(text.lstrip(_SPACE)) else "\n"
@@ -90,12 +99,27 @@ class JsonLinesManifest:
         return text
 
     def _lines(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
-        lines = RowLines(text, self.path.name, LONGEST_LINE)
-        for line in lines:
+        lines = RowLines(text, self.path.name, LONGEST_LINE, self._newline)
+        while True:
             lines.next_row()
-            if not looks_blank(line):
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except RowTooLongError:
+                where = f"line {lines.number}"
+                lines.read_on(lambda _: None, lambda: True, to_end=True)
+                yield RawRow(where, {}, (Unreadable(problem=row_too_long(LONGEST_LINE)),))
+                continue
+            if ZERO in line:
+                yield RawRow(f"line {lines.number}", {}, (Unreadable(problem=DAMAGED),))
+            elif not looks_blank(line):
                 yield json_row(line.strip(_SPACE), f"line {lines.number}")
 
     def _array(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
         for number, (line, element) in enumerate(elements(text, self.path.name, LONGEST_LINE), 1):
-            yield json_row(element, f"row {number} (line {line})")
+            where = f"row {number} (line {line})"
+            if element is None:
+                yield RawRow(where, {}, (Unreadable(problem=object_too_long(LONGEST_LINE)),))
+            else:
+                yield json_row(element, where)

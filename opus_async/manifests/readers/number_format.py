@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import lru_cache
 
-from opus_async.manifests.readers.format_code import Section, UnknownFormatError, sections_of
+from opus_async.manifests.readers.format_code import Condition, Section, UnknownFormatError, sections_of
 
 _DIGITS_OF_EXCEL = 15
 _PERCENT = 2
@@ -30,21 +30,45 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel has no zones
 _ROUNDING = Context(prec=_DIGITS_OF_EXCEL, rounding=ROUND_HALF_UP)
 _MOST_EXPONENT = 40
+_TEXT = 3
+"""The section for text, from 0."""
 _REMEMBERED = 1 << 15
 """Values whose text is kept, some 10 MB at most: dates, prices and percentages come again and again."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def shown_number(value: float, code: str) -> str | None:
-    """The text that a format shows for a number, without spaces around; None where that cannot be told."""
+def shown_number(value: float, code: str, thousands: str = ",") -> str | None:
+    """The text that a format shows for a number, without spaces around; None where that cannot be told.
+
+    Args:
+        value: The number.
+        code: The format.
+        thousands: What separates them, where the format wants that; on each computer its settings tell.
+    """
     try:
         number = _ROUNDING.create_decimal(repr(value))
         if number and abs(number.adjusted()) > _MOST_EXPONENT:
             return None
         section, negative = _chosen(sections_of(code), number)
-        return f"{'-' if negative else ''}{_number(section, abs(number))}".strip()
+        return f"{'-' if negative else ''}{_number(section, abs(number), thousands, signed=negative)}".strip()
     except UnknownFormatError:
         return None
+
+
+def shown_text(text: str, code: str) -> str | None:
+    """The same for a text, which is not remembered; None also where nothing of it is shown."""
+    if not may_change_text(code):
+        return text.strip()
+    try:
+        sections = sections_of(code)
+    except UnknownFormatError:
+        return None
+    section = sections[_TEXT if len(sections) > _TEXT else -1]
+    if len(sections) <= _TEXT and not _takes_text(section):
+        return text.strip()
+    if any(kind not in {"text", "literal"} for kind, _ in section.parts):
+        return None
+    return "".join(text if kind == "text" else part for kind, part in section.parts).strip() or None
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -59,28 +83,66 @@ def shown_moment(value: date | time | timedelta, code: str) -> str | None:
         return None
 
 
+def may_change_text(code: str) -> bool:
+    """Whether a format may show a text otherwise than it is: it says something of texts."""
+    return "@" in code or code.count(";") >= _TEXT
+
+
 def general(value: float) -> str:
     """A number in the format ``General`` of a column that is wide enough: with the 15 digits of Excel."""
-    text = format(value, f".{_DIGITS_OF_EXCEL}g")
+    text = format(value or 0, f".{_DIGITS_OF_EXCEL}g")  # -0.0 is 0
     return text.replace("e", "E") if "e" in text else text
 
 
 def _chosen(sections: Sequence[Section], number: Decimal) -> tuple[Section, bool]:
     """The section for a number, and whether a minus sign is put before it."""
-    numeric = sections[:3]
-    if any(one.condition for one in numeric):
-        for one in numeric:
-            if one.condition is None or _holds(one.condition, number):
-                return one, number < 0
-        raise UnknownFormatError
+    numeric = _for_numbers(sections)
+    if not any(one.condition for one in numeric):
+        if len(numeric) == 1:
+            return numeric[0], number < 0
+        if number < 0:
+            return numeric[1], False
+        return numeric[2 if number == 0 and len(numeric) > 2 else 0], False  # noqa: PLR2004 - the third
     if len(numeric) == 1:
-        return numeric[0], number < 0
-    if number < 0:
-        return numeric[1], False
-    return numeric[2 if number == 0 and len(numeric) > 2 else 0], False  # noqa: PLR2004 - the third section
+        numeric = (*numeric, *sections_of("General"))
+    conditions = [one.condition for one in numeric]
+    conditions[0] = conditions[0] or (">", Decimal(0))
+    for one, condition in zip(numeric, conditions, strict=True):
+        if condition is None or _holds(condition, number):
+            return one, number < 0 and _has_sign(condition, conditions)
+    raise UnknownFormatError
 
 
-def _holds(condition: tuple[str, Decimal], number: Decimal) -> bool:
+def _for_numbers(sections: Sequence[Section]) -> Sequence[Section]:
+    """The sections but the one for text: the fourth, or one with a place for it behind another."""
+    numeric = sections[:3]
+    if len(numeric) > 1 and len(sections) == len(numeric) and _takes_text(numeric[-1]):
+        return numeric[:-1]
+    return numeric
+
+
+def _takes_text(section: Section) -> bool:
+    return any(kind == "text" for kind, _ in section.parts)
+
+
+def _has_sign(condition: Condition | None, conditions: Sequence[Condition | None]) -> bool:
+    """Whether Excel puts a minus sign before a negative number in a section of a format with conditions.
+
+    Not where the condition holds for negative numbers alone, nor in the second of two sections, where that is
+    all that is left for them. Programs do not agree what the second is for numbers below ``[>=0]``.
+    """
+    if condition is not None:
+        sign, bound = condition
+        return not ((bound < 0 and sign in {"<", "<=", "="}) or (bound == 0 and sign == "<"))
+    if len(conditions) > 2 or conditions[0] is None:  # noqa: PLR2004 - the third
+        return True
+    sign, bound = conditions[0]
+    if bound == 0 and sign in {">", ">="}:
+        raise UnknownFormatError
+    return sign == "=" or (bound > 0 and sign in {">", ">="})
+
+
+def _holds(condition: Condition, number: Decimal) -> bool:
     sign, bound = condition
     return {
         "<": number < bound,
@@ -92,8 +154,8 @@ def _holds(condition: tuple[str, Decimal], number: Decimal) -> bool:
     }[sign]
 
 
-def _number(section: Section, number: Decimal) -> str:
-    """A number, not negative, in one section."""
+def _number(section: Section, number: Decimal, thousands: str, *, signed: bool) -> str:
+    """A number without its sign in one section."""
     kinds = {kind for kind, _ in section.parts}
     if kinds & {"date", "elapsed", "half", "exponent"}:
         raise UnknownFormatError
@@ -121,8 +183,11 @@ def _number(section: Section, number: Decimal) -> str:
         number = number.scaleb(-_THOUSAND * scale).quantize(Decimal(1).scaleb(-len(behind)), ROUND_HALF_UP)
     except InvalidOperation:
         raise UnknownFormatError from None  # more digits than a decimal has
+    if signed and not number:
+        raise UnknownFormatError  # rounded to zero: programs do not agree whether the sign stays
     whole, _, fraction = format(number, "f").partition(".")
-    texts = dict(zip(before, _whole_digits(section, before, whole.lstrip("0"), grouped=grouped), strict=True))
+    separator = thousands if grouped else ""
+    texts = dict(zip(before, _whole_digits(section, before, whole.lstrip("0"), separator), strict=True))
     texts |= zip(behind, _fraction_digits(section, behind, fraction), strict=True)
     if point is not None:
         texts[point] = "." if before else f"{whole.lstrip('0')}."
@@ -132,7 +197,7 @@ def _number(section: Section, number: Decimal) -> str:
     )
 
 
-def _whole_digits(section: Section, places: Sequence[int], digits: str, *, grouped: bool) -> list[str]:
+def _whole_digits(section: Section, places: Sequence[int], digits: str, separator: str) -> list[str]:
     """What each place for a digit before the point shows; the first one takes all that are left."""
     shown: list[str] = []
     left, count = digits, 0
@@ -143,8 +208,8 @@ def _whole_digits(section: Section, places: Sequence[int], digits: str, *, group
         taken = taken or {"0": "0", "?": " "}.get(wanted, "")
         text = ""
         for digit in reversed(taken):
-            if grouped and count and count % _THOUSAND == 0 and digit.isdigit():
-                text = f",{text}"
+            if count and count % _THOUSAND == 0 and digit.isdigit():
+                text = separator + text
             text, count = digit + text, count + 1
         shown.append(text)
     return shown[::-1]

@@ -9,7 +9,7 @@ lies about them is bounded by Parquet's own limit of 2 GiB for a page.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,11 @@ MOST_COLUMNS = 16_384
 """As many as a sheet of Excel has."""
 LARGEST_ROW = 16 << 20
 """Bytes of text in one row, and of items in its lists at 16 bytes each."""
+
+TOO_LARGE = (
+    f"more than {LARGEST_ROW >> 20} MiB of text in the row, or {LARGEST_ROW // 16:,} items in its lists: "
+    "longer ones belong into files"
+)
 
 _BATCH_ROWS = 1_000
 _BATCH_VALUES = 1_000_000
@@ -88,33 +93,32 @@ def batch_rows(metadata: Any) -> int:
     return max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(widest, 1)))
 
 
-def portions(path: Path, batch: Any, before: int) -> Iterator[Any]:
+def portions(batch: Any) -> Iterator[tuple[Any, Sequence[int]]]:
     """Yield a batch as it is, or row by row where its rows together are too large.
 
     Args:
-        path: The path of the file, for messages.
         batch: A ``pyarrow.RecordBatch``.
-        before: How many rows come before it.
 
-    Raises:
-        ManifestError: A row is larger than :data:`LARGEST_ROW`.
+    Returns:
+        Batches, and the columns of each, from 0, that have to be left out of it: the largest of a row that is
+        larger than :data:`LARGEST_ROW`.
     """
-    if batch.num_rows <= 1 or _weight(batch) > _PORTION:
-        for place in range(batch.num_rows):
-            row = batch.slice(place, 1)
-            if _weight(row) > LARGEST_ROW:
-                raise ManifestError(
-                    f"{path.name}, row {before + place + 1}: more than {LARGEST_ROW >> 20} MiB of text, or "
-                    f"{LARGEST_ROW // _VALUE:,} items in lists: longer ones belong into files"
-                )
-            yield row
-    else:
-        yield batch
+    if batch.num_rows > 1 and sum(_weights(batch)) <= _PORTION:
+        yield batch, ()
+        return
+    for place in range(batch.num_rows):
+        row = batch.slice(place, 1)
+        weights = _weights(row)
+        left_out: list[int] = []
+        while sum(weights) > LARGEST_ROW:
+            left_out.append(weights.index(max(weights)))
+            weights[left_out[-1]] = 0
+        yield row, left_out
 
 
-def _weight(batch: Any) -> int:
-    """Bytes that the rows take as Python values: texts, each as often as it occurs, and items of lists."""
-    return sum(_weight_of(column) for column in batch.columns)
+def _weights(batch: Any) -> list[int]:
+    """Bytes that each column takes as Python values: texts, each as often as it occurs, items of lists."""
+    return [_weight_of(column) for column in batch.columns]
 
 
 def _weight_of(values: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.arrow_values import Convert, converter, plain_type, refusal
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.parquet_bounds import (
+    TOO_LARGE,
     batch_rows,
     check_footer,
     check_groups,
@@ -64,6 +65,7 @@ class ParquetManifest:
             for field, taken in zip(self._schema, self._taken, strict=True)
         ]
         self._table = arrow.Table
+        self._nulls = arrow.nulls
 
     def records(self) -> Iterator[Record]:
         """Read each row that is not all null; values of types that no input can take are unreadable cells."""
@@ -102,18 +104,23 @@ class ParquetManifest:
 
     def _batches(self, table: Any) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The rows as tuples, a batch at a time."""
-        number = 0
         try:
             for batch in table.iter_batches(batch_rows(table.metadata), use_threads=False):
-                for part in portions(self.path, batch, number):
-                    plain = self._table.from_batches([part]).cast(self._schema, safe=False)
-                    columns = map(self._values, plain.columns, self._taken)
-                    yield zip(*columns, strict=True)
-                    number += part.num_rows
-        except ManifestError:
-            raise
+                for part, left_out in portions(batch):
+                    yield zip(*self._columns(self._table.from_batches([part]), left_out), strict=True)
         except self._arrow_error as error:
             raise self._damaged() from error
+
+    def _columns(self, table: Any, left_out: Sequence[int]) -> list[list[Any]]:
+        """The values of each column; a ValueError in place of those that are left out."""
+        for place in left_out:
+            field = table.field(place)
+            table = table.set_column(place, field, self._nulls(table.num_rows, field.type))
+        plain = table.cast(self._schema, safe=False)
+        columns = list(map(self._values, plain.columns, self._taken))
+        for place in left_out:
+            columns[place] = [ValueError(TOO_LARGE)] * table.num_rows
+        return columns
 
     @staticmethod
     def _values(column: Any, taken: bool) -> list[Any]:  # noqa: FBT001 - mapped over columns

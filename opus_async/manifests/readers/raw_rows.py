@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opus_async.manifests.blanks import carries_nothing
+from opus_async.manifests.blanks import carries_nothing, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.header import header_name
+from opus_async.manifests.readers.text_lines import DAMAGED, ZERO
 
 HEADER_AGAIN = Unreadable(
     problem="the names of the columns stand here again, as where files with a header each were joined: take "
@@ -38,8 +39,29 @@ def numbered(rows: Iterable[RawRow], columns: Sequence[str]) -> Iterator[Record]
             continue
         if columns and _repeats(columns, row.cells):
             unreadable = (HEADER_AGAIN,)
-        yield Record(index=index, where=row.where, cells=row.cells, past=row.past, unreadable=unreadable)
+        cells = row.cells
+        if any(isinstance(value, str) and _is_odd(value) for value in cells.values()):
+            if all(found.column is not None for found in unreadable):
+                unreadable += tuple(_damaged(cells))
+            cells = {
+                name: value
+                for name, value in cells.items()
+                if not (isinstance(value, str) and _is_odd(value))
+            }
+        yield Record(index=index, where=row.where, cells=cells, past=row.past, unreadable=unreadable)
         index += 1
+
+
+def _is_odd(text: str) -> bool:
+    """Whether a cell looks empty, and is so, whatever blanks it holds; or has a zero byte."""
+    return looks_blank(text) or ZERO in text
+
+
+def _damaged(cells: Mapping[str, Any]) -> Iterator[Unreadable]:
+    """The cells with a zero byte: no text has one, unless something went wrong."""
+    for name, value in cells.items():
+        if isinstance(value, str) and ZERO in value:
+            yield Unreadable(problem=f"column {name!r}: {DAMAGED}", column=name, group=DAMAGED)
 
 
 def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:

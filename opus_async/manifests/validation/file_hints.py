@@ -61,6 +61,8 @@ class FileHints:
         if DRIVE.match(path) and os.sep == "/":
             return self._below(slashed) or "it is a path of Windows: write it as this computer has it"
         wanted = self._base / slashed
+        if has_magic(wanted.name):
+            return None
         name = self._listing(wanted.parent).get(_folded(wanted.name)) or self._similar_name(wanted)
         return f"did you mean {quoted(name)}?" if name else None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opus_async.manifests.binding.binding import Binding
@@ -14,6 +15,8 @@ from opus_async.text import quoted
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_AS_JSON = frozenset({"."})
 _KINDS = {"int": "--decimal", "float": "--decimal", "date": "--dates", "bool": "--true"}
 _ALWAYS_READ = frozenset({"true", "false", "yes", "no", "1", "0"})
 _PAIRS = (
@@ -57,12 +60,14 @@ class _Column:
         changes: Of these, those with which a cell would mean another value than without.
         foreign: Whether a cell cannot be read without the option.
         words: The words of a column of truth values that are not always read, up to three.
+        thousands: The first number whose point may separate thousands, and is read before a fraction.
     """
 
     fits: set[str]
     changes: set[str] = field(default_factory=set)
     foreign: bool = False
     words: set[str] = field(default_factory=set)
+    thousands: str = ""
 
 
 class HabitHints:
@@ -81,17 +86,27 @@ class HabitHints:
             "--true": given.true is None and given.false is None,
         }
         self._columns: dict[str, dict[str, _Column]] = {flag: {} for flag in self._asked}
+        self._notes: dict[str, Callable[[str], None] | None] = {}
+        """Column -> what looks at the text of a cell; None where nothing is asked."""
 
     def note(self, cells: Mapping[str, Any]) -> None:
         """Look at the cells of a row."""
+        if not any(self._asked.values()):
+            return
         for name, value in cells.items():
-            target = self._binding.column(name).input
-            flag = _KINDS.get(target.type) if target is not None else None
-            if flag is None or not self._asked[flag] or not isinstance(value, str):
-                continue
-            if text := value.strip():
-                column = self._columns[flag].setdefault(name, _Column(fits=set(_FITS[flag])))
-                _NOTE[flag](column, text)
+            if name not in self._notes:
+                self._notes[name] = self._note_of(name)
+            note = self._notes[name]
+            if note is not None and isinstance(value, str) and (text := value.strip()):
+                note(text)
+
+    def _note_of(self, name: str) -> Callable[[str], None] | None:
+        target = self._binding.column(name).input
+        flag = _KINDS.get(target.type) if target is not None else None
+        if flag is None or not self._asked[flag]:
+            return None
+        column = self._columns[flag][name] = _Column(fits=set(_FITS[flag]))
+        return partial(_NOTE[flag], column)
 
     def problems(self) -> Iterator[Problem]:
         """A warning for each option that makes whole columns readable, if no other value of it does."""
@@ -109,6 +124,20 @@ class HabitHints:
                     column=foreign[0],
                 )
 
+    def doubts(self) -> Iterator[Problem]:
+        """A warning for each column whose every point may separate thousands as well as a fraction."""
+        for name, column in self._columns["--decimal"].items():
+            if column.thousands and not column.foreign and "," in column.fits:
+                message = f"{quoted(column.thousands)} in column {quoted(name)} is read with a decimal point"
+                yield Problem(
+                    message=message,
+                    cause=message,
+                    severity=Severity.WARNING,
+                    fix="if it separates thousands, write the numbers without it, or say with --decimal what "
+                    "stands before a fraction",
+                    column=name,
+                )
+
     @staticmethod
     def _fix(flag: str, columns: Mapping[str, _Column]) -> str | None:
         if flag == "--true":
@@ -123,6 +152,8 @@ class HabitHints:
 
 def _note_number(column: _Column, text: str) -> None:
     plain = _NUMBER.fullmatch(text) is not None
+    if plain and (column.fits <= _AS_JSON or _WHOLE.fullmatch(text)):
+        return  # the same with each decimal sign that fits
     column.foreign = column.foreign or not plain
     for sign in tuple(column.fits):
         read = plain_number(text, sign)
@@ -130,6 +161,7 @@ def _note_number(column: _Column, text: str) -> None:
             column.fits.discard(sign)
         elif plain and float(read) != float(text):
             column.changes.add(sign)
+            column.thousands = column.thousands or text
 
 
 def _note_date(column: _Column, text: str) -> None:

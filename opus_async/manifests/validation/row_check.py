@@ -12,7 +12,7 @@ from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.cells import shows_text
+from opus_async.manifests.binding.cells import takes_shown
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, refused_cells
@@ -152,8 +152,11 @@ class RowCheck:
     def _patterns(self, row: _Row) -> Iterator[Problem]:
         """Warn of cells that name one file by a pattern: a ``?`` may be a letter lost in another encoding."""
         for column, path in row.cells.items():
-            target, given = self._binding.column(column).input, row.record.cells.get(column)
-            if target is None or not target.takes_file or not isinstance(given, str) or path is given:
+            target = self._binding.column(column).file_input
+            if target is None or not target.takes_file:
+                continue
+            given = row.record.cells.get(column)
+            if not isinstance(given, str) or path is given:
                 continue
             if has_magic(given) and path != given.strip() and path != given:
                 yield Problem(
@@ -176,13 +179,13 @@ class RowCheck:
             if not isinstance(value, Displayed) or value.doubt is None or value.text is None:
                 continue
             target = self._binding.column(column).input
-            if target is not None and shows_text(target):
+            if target is not None and takes_shown(value, target):
                 doubt = Unfit(value.doubt, *value.parts)
                 yield Problem(
                     message=f"column {quoted(column)} {doubt.message}",
                     cause=f"column {quoted(column)} {doubt.group}",
                     severity=Severity.WARNING,
-                    fix="give the column a format that names day, month and year, or one of text",
+                    fix=value.fix,
                     index=row.record.index,
                     where=row.record.where,
                     key=row.key,

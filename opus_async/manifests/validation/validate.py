@@ -112,6 +112,7 @@ class _Pass:
         bytes: The size of these files.
         requests: Requests that the jobs take at least.
         outside: Files outside of the manifest's folder that rows name and may not.
+        proposed_key: A column that could name the rows, where nothing does so far; None for none.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class _Pass:
         self.columns: Sequence[str] = manifest.columns or ()
         self.rows = self.valid = self.jobs = self.files = self.bytes = self.requests = 0
         self.outside = Outside()
+        self.proposed_key: str | None = None
         self._manifest = manifest
         self._binding = binding
         self._platform = platform
@@ -132,7 +134,8 @@ class _Pass:
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._hints = HabitHints(binding)
         self._seen = DuplicateIndex()
-        self._keys = KeyProposal(self._seen)
+        named = manifest.kind in FOLDERS or any(binding.column(name).is_key for name in self.columns)
+        self._keys = None if named else KeyProposal(self._seen)
         self._fills_input = False
         """Whether a row fills an input, or might if it could be read."""
 
@@ -161,6 +164,7 @@ class _Pass:
                     await asyncio.sleep(0)
                     turn = time.monotonic()
         on_progress(self.rows)
+        self.proposed_key = None if self._keys is None else self._keys.column
         if self.rows and not self.columns:
             self.columns = tuple(found)
             self._add(*self._binding.problems(self.columns, per_row_columns=True))
@@ -168,7 +172,7 @@ class _Pass:
             self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
-        self._add(*self._hints.problems())
+        self._add(*self._hints.problems(), *self._hints.doubts())
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
     def _fills_nothing(self) -> Problem:
@@ -191,14 +195,17 @@ class _Pass:
             for sentence in error.problems or (error.message,):
                 self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
 
-    @property
-    def proposed_key(self) -> str | None:
-        """A column that could name the rows, where nothing does so far; None for none."""
-        named = any(self._binding.column(name).is_key for name in self.columns)
-        return None if named or self._manifest.kind in FOLDERS else self._keys.column
+    def _note_keys(self, cells: Mapping[str, Any]) -> None:
+        """Look for a column that could name the rows, as long as none does."""
+        if self._keys is None:
+            return
+        if self._manifest.columns is None and any(self._binding.column(name).is_key for name in cells):
+            self._keys = None
+        else:
+            self._keys.add(cells)
 
     async def _row(self, record: Record) -> None:
-        self._keys.add(record.cells)
+        self._note_keys(record.cells)
         checked = await self._check.check(record)
         self._add(*checked.problems)
         for path in checked.outside:
