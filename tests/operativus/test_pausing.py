@@ -20,6 +20,7 @@ from handmade_operativus import (
     problem,
 )
 
+from opus_async import JobRequest
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -29,6 +30,7 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.operativus import Run, api, resuming
+from opus_async.platform import RecoveredJob
 
 
 @pytest.fixture(autouse=True)
@@ -281,6 +283,46 @@ async def test_resume_whose_answer_is_lost_waits_for_its_turn_behind_earlier_ord
     assert (await before).ok
     assert (await paused).ok
     assert len(server.resumed) == 1
+
+
+class Memory:
+    """What outlives a process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    def put(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
+async def test_pause_that_an_earlier_process_answered_is_not_answered_again(handmade, connect):
+    """The answer may be in the server's queue still: a second one could meet the next pause of the run."""
+    server, memory = await handmade(), Memory()
+    row = server.show("S", "PAUSED", lastStepOrder=2)
+    job = RecoveredJob(remote_id="S", starts_sent=1, start_accepted=True)
+
+    async def process(answer: str):
+        client = connect(server)
+        lifecycle = client.lifecycle(WORKFLOW, memory=memory)
+        await lifecycle.platform.open()
+        on_paused = client.answering(WORKFLOW, lambda run: answer)
+        return await lifecycle.run(JobRequest({"input": "x"}), recovered=job, on_paused=on_paused)
+
+    first = asyncio.ensure_future(process("first"))
+    await until(lambda: server.resumed)
+    first.cancel()
+    again = await process("again")
+    assert isinstance(again.error, JobPaused)
+    assert again.error.alias == row["id"]
+    assert "sent by an earlier process" in str(again.error)
+    assert [text for _, text in server.resumed] == ["first"]
+    row["lastStepOrder"] = 4  # its next pause
+    server.script["resume"] = [lambda seen: (row.update(status="COMPLETED"), OK)[1]]
+    assert (await process("second")).ok
+    assert [text for _, text in server.resumed] == ["first", "second"]
 
 
 async def test_resume_of_a_foreign_run_is_refused(handmade, connect):
