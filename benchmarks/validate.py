@@ -1,115 +1,63 @@
-"""Measure the validation of manifests: seconds, and memory against a manifest of a tenth of the size.
+"""The CPU time and memory of checking a manifest before anything is sent.
 
-python benchmarks/validate.py [--rows 100000]
-
-There are three manifests: one text in each row; one document in each row; one pattern in each row, which
-matches one file in a folder of as many files as there are rows. Each is a CSV with a key and a remark. Every
-measurement runs in a process of its own, with the embedded simulator in another, from the opening of the
-manifest to the last row checked. Memory is the peak of the whole process; what it had before the first row is
-given beside it.
+Three manifests: a text in each row; a file in each; in each a pattern that matches one file, in a folder with
+as many files as there are rows. Next to it, the rows are read with :mod:`csv` and their files looked for.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import csv
-import json
-import resource
-import subprocess
-import sys
-import tempfile
-import time
+import statistics
 from collections.abc import Iterator
-from pathlib import Path
 
-from opus_async import OpusClient
-from opus_async.manifests import open_manifest
-from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.validation.validate import validate
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from benchmarks.clients.checking import CELLS
+from benchmarks.harness.comparison import Comparison, Coroutine, Measurement, Side
+from benchmarks.harness.figures import Figure, Settings
+from benchmarks.serving import Server, serving
 
-WORKFLOWS = {"text": "T3xtOnlyWorkfl0w", "files": "D0cumentWorkfl0w", "patterns": "D0cumentWorkfl0w"}
+OURS, TENTH, BARE = "validation", "that of a tenth of the rows", "csv.DictReader and os.stat"
 
 
-def cells(kind: str, number: int) -> tuple[str, str]:
-    """The cell that fills the input of a row, and a remark."""
-    if kind == "text":
-        return f"Invoice {number} of a customer with a long name, due in thirty days", "remark"
-    return (f"documents/{number}.txt" if kind == "files" else f"documents/{number}.*"), "remark"
+def run(settings: Settings) -> Iterator[Figure]:
+    """Compare for each manifest, and with a tenth of it."""
+    rows = settings.size(20_000, 20)
+    with serving() as server:
+        for kind in filter(settings.wants, CELLS):
+            comparison = Comparison(
+                benchmark="validate",
+                condition=f"{rows:,} rows, {kind}",
+                unit="row",
+                sides=_sides(server, rows, kind),
+                ratios=[(OURS, BARE), (OURS, TENTH)],
+            )
+            measured = comparison.measure(settings)
+            yield from comparison.figures_of(measured, settings)
+            yield _memory(comparison.condition, measured[OURS], measured[TENTH])
 
 
-def rows(kind: str, count: int) -> Iterator[tuple[str, ...]]:
-    """Yield the header and the rows."""
-    yield "key", "Text" if kind == "text" else "Document", "Internal remark"
-    for number in range(count):
-        yield f"INV-{number}", *cells(kind, number)
+def _sides(server: Server, rows: int, kind: str) -> dict[str, Side]:
+    def ours(count: int) -> Coroutine:
+        return Coroutine(
+            target="benchmarks.clients.checking:ours",
+            count=count,
+            arguments={"url": server.url, "kind": kind},
+        )
 
-
-def megabytes() -> float:
-    """The peak memory of this process, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform == "linux" else peak / 1024 / 1024
-
-
-async def measure(kind: str, path: Path) -> dict[str, float]:
-    """Validate a manifest, and return its figures."""
-    with SimulatorProcess(SimulatorConfig()) as simulator:
-        async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
-            platform = opus.lifecycle(WORKFLOWS[kind]).platform
-            await platform.open()
-            before = megabytes()
-            began, busy = time.perf_counter(), time.process_time()
-            manifest = open_manifest(path)
-            binding = Binding(platform.workflow, title="Invoice {key}", allow_outside=False)
-            found = await validate(manifest, binding, platform)
-            seconds, cpu = time.perf_counter() - began, time.process_time() - busy
-    assert found.ok, found.errors[:3]
     return {
-        "rows": found.rows,
-        "files": found.estimate.files,
-        "seconds": seconds,
-        "cpu": cpu,
-        "before": before,
-        "peak": megabytes(),
+        OURS: ours(rows),
+        TENTH: ours(rows // 10),
+        BARE: Coroutine(target="benchmarks.clients.checking:bare", count=rows, arguments={"kind": kind}),
     }
 
 
-def prepare(folder: Path, count: int) -> None:
-    """Make documents, and a manifest of each kind and size."""
-    documents = folder / "documents"
-    documents.mkdir()
-    for number in range(count):
-        (documents / f"{number}.txt").write_bytes(b"A document.\n")
-    for kind in WORKFLOWS:
-        for size in (count // 10, count):
-            with (folder / f"{kind}-{size}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows(rows(kind, size))
-
-
-def main() -> None:
-    """Print a line for each manifest."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--one", nargs=2, metavar=("KIND", "MANIFEST"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        kind, path = arguments.one
-        print(json.dumps(asyncio.run(measure(kind, Path(path)))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), arguments.rows)
-        for kind in WORKFLOWS:
-            for size in (arguments.rows // 10, arguments.rows):
-                command = [sys.executable, __file__, "--one", kind, f"{folder}/{kind}-{size}.csv"]
-                told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-                print(
-                    f"{kind:8} {told['rows']:>8,} rows {told['files']:>8,} files: {told['seconds']:6.2f} s "
-                    f"({told['cpu'] / told['rows'] * 1e6:4.0f} us CPU a row), peak {told['peak']:4.0f} MB, "
-                    f"{told['before']:3.0f} MB of it before the first row",
-                    flush=True,
-                )
-
-
-if __name__ == "__main__":
-    main()
+def _memory(condition: str, all_rows: list[Measurement], tenth: list[Measurement]) -> Figure:
+    return Figure(
+        benchmark="validate",
+        name=f"{condition}: memory for the first row to the last, over that of a tenth of the rows",
+        unit="MB",
+        values=[
+            (one.peak - one.before - other.peak + other.before) / 1e6
+            for one, other in zip(all_rows, tenth, strict=True)
+        ],
+        detail=f"{statistics.median(one.peak - one.before for one in all_rows) / 1e6:.1f} MB, "
+        f"{statistics.median(one.peak for one in all_rows) / 1e6:.0f} MB with all that was there before",
+    )

@@ -364,6 +364,9 @@ class Platform(Protocol[BoundT, ReadyT]):
                 not go better.
         """
 
+    def last_seen(self, remote_id: str) -> Any:
+        """A job as polls have shown it last, as the platform sent it; None where nothing is kept of it."""
+
     def can_resume(self, status: JobStatus) -> bool:
         """Whether a job that is paused with this status can be answered by :meth:`resume`."""
 

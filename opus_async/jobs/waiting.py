@@ -15,7 +15,7 @@ from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
 from opus_async.jobs.run_errors import Hint
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
-from opus_async.platform import Platform
+from opus_async.platform import JobResult, Platform
 from opus_async.stages import PAUSED
 
 
@@ -87,6 +87,7 @@ async def _resume(
         )
         answer = await answer_from(on_paused, paused)
     if answer is None:
+        run.collected = JobResult(results=platform.last_seen(run.known_id))
         raise _paused(run, platform, status, hint)
     await platform.resume(run.known_id, answer)
 

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from opus_async.operativus.protocol.pages import Page
+from opus_async.operativus.protocol.pages import REPEATS_BELIEVED, Page
 
 ItemT = TypeVar("ItemT")
 
@@ -36,6 +36,7 @@ class Pages(AsyncIterator[ItemT]):
         self._rows: deque[ItemT] = deque()
         self._given: OrderedDict[str, None] = OrderedDict()
         self._next = 0
+        self._repeats = 0
         self._ended = False
 
     async def __anext__(self) -> ItemT:
@@ -58,5 +59,7 @@ class Pages(AsyncIterator[ItemT]):
             if key not in self._given:
                 self._given[key] = None
                 self._rows.append(row)
+        self._repeats = 0 if self._rows or page.number is not None else self._repeats + 1
+        self._ended = self._ended or self._repeats == REPEATS_BELIEVED
         while len(self._given) > REMEMBERED:
             self._given.popitem(last=False)

@@ -248,13 +248,19 @@ class OperativusPlatform:
             return StartCheck.INCONCLUSIVE
         return StartCheck.RUNNING if tracked.rows else runs.starts.check(remote_id, tracked.looked_at)
 
+    def last_seen(self, remote_id: str) -> Mapping[str, Any] | None:
+        """The session's run as the list has shown it last; None while it has not."""
+        tracked = self._runs.of(self.workflow_id).listing.tracked(remote_id)
+        run = None if tracked is None else tracked.run
+        return None if run is None else run.raw
+
     def can_resume(self, status: JobStatus) -> bool:
         """Whether a pause is answered by a text: one for a route never is."""
         return pause_of(status) in {Pause.PERSON, Pause.REVIEW}
 
     async def resume(self, remote_id: str, answer: str) -> None:
         """Answer the pause of the session's run; see :mod:`opus_async.operativus.resuming`."""
-        await Resumer(self._api, self._runs.of(self.workflow_id).listing).resume(remote_id, answer)
+        await Resumer(self._api, self._runs.of(self.workflow_id)).resume(remote_id, answer)
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch what the steps of a run gave and did."""

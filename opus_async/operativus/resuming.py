@@ -12,18 +12,22 @@ import logging
 from http import HTTPStatus
 
 from opus_async.errors import AmbiguousExecution, APIError, OpusError, ProtocolError, TransportError
+from opus_async.events import FailureClass
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
 from opus_async.operativus.api import Api
-from opus_async.operativus.listing.listing import RunListing
+from opus_async.operativus.listing.source import WorkflowRuns
 from opus_async.operativus.listing.tracked import PauseSeen, Tracked
+from opus_async.transport.failures import Failure
 
 log = logging.getLogger("opus_async.operativus")
 
 LEAVES_WITHIN = 65.0
-"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue."""
+"""Seconds for which a run is watched whose answer may be lost: two turns of the server's queue, not counting
+the time for which the queue still holds orders of ours that were sent before. For as long, a run is looked
+for that cannot be seen before it is answered."""
 FIRST_LOOK, LAST_LOOK = 0.5, 10.0
-"""Seconds between two looks at it: twice as long each time, within these bounds."""
+"""Seconds between two such looks: twice as long each time, within these bounds."""
 
 
 class Resumer:
@@ -31,12 +35,13 @@ class Resumer:
 
     Args:
         api: The calls.
-        listing: The list of its runs.
+        runs: What is known of its runs.
     """
 
-    def __init__(self, api: Api, listing: RunListing) -> None:
+    def __init__(self, api: Api, runs: WorkflowRuns) -> None:
         self._api = api
-        self._listing = listing
+        self._listing = runs.listing
+        self._starts = runs.starts
 
     async def resume(self, key: str, answer: str) -> None:
         """Answer the pause that a run is in; returns when the answer is known to have been taken.
@@ -54,13 +59,14 @@ class Resumer:
         run = tracked.run
         assert run is not None  # noqa: S101 - it waits, so it was seen
         pause = PauseSeen.of(run)
+        sent_at = asyncio.get_running_loop().time()
         try:
             await self._api.resume(run.id, answer)
         except OpusError as error:
             if turned_down(error):
                 raise
             log.warning("run %s: no clear yes to its answer (%s); seeing whether it goes on", run.id, error)
-            if not await self._leaves(key, pause):
+            if not await self._leaves(key, pause, sent_at):
                 raise unclear(run.id, error) from error
         if tracked.run is not None and PauseSeen.of(tracked.run) == pause:
             tracked.answer()
@@ -69,14 +75,21 @@ class Resumer:
         """The run, seen to wait just now: a person may have taken long; None where it does not any more.
 
         Raises:
-            OpusError: It could not be seen.
+            OpusError: It could not be seen, for a while or for good: the answer was not sent.
         """
-        seen = (await self._listing.look([key])).get(key)
-        if isinstance(seen, OpusError):
-            raise seen
-        return self._listing.tracked(key) if seen == JobStatus.WAITING else None
+        waited, wait = 0.0, FIRST_LOOK
+        while True:
+            seen = (await self._listing.look([key])).get(key)
+            if not isinstance(seen, OpusError):
+                return self._listing.tracked(key) if seen == JobStatus.WAITING else None
+            failure = Failure.of(seen)
+            if failure.kind is FailureClass.REFUSED or not failure.retryable or waited >= LEAVES_WITHIN:
+                raise seen
+            await asyncio.sleep(wait)
+            waited += wait
+            wait = min(2 * wait, LAST_LOOK)
 
-    async def _leaves(self, key: str, pause: PauseSeen) -> bool:
+    async def _leaves(self, key: str, pause: PauseSeen, sent_at: float) -> bool:
         """Whether a run leaves a pause within the time in which an answer that arrived takes effect."""
         waited, wait = 0.0, FIRST_LOOK
         while True:
@@ -88,7 +101,8 @@ class Resumer:
             if waited >= LEAVES_WITHIN:
                 return False
             await asyncio.sleep(wait)
-            waited += wait
+            if not self._starts.awaits_rows_sent_before(sent_at):  # else its turn cannot have come yet
+                waited += wait
             wait = min(2 * wait, LAST_LOOK)
 
 

@@ -23,7 +23,7 @@ from opus_async.operativus.protocol import requests
 from opus_async.operativus.protocol.hints import hint
 from opus_async.operativus.resuming import turned_down, unclear
 from opus_async.operativus.stages import RUN, WATCH
-from opus_async.platform import NOT_LISTED, AmbiguousStart
+from opus_async.platform import NOT_LISTED, AmbiguousStart, StartAnswer
 from opus_async.transport.dispatch import Dispatcher
 
 PAUSED_POLL_SHARE, PAUSED_POLL_CAP = 0.1, 30.0
@@ -74,12 +74,15 @@ class Runs:
 
         Raises:
             AmbiguousExecution: The answer was lost; its ``job_id`` is the session, under which to look.
+            OpusError: It was not ordered: refused (``NotFound``, ``ValidationFailed``), or not sent.
         """
         session = str(uuid.uuid4()) if session_id is None else requests.named(session_id, "session id")
         await self._api.authenticate()
         try:
             return await self._api.run(workflow_id, input, session_id=session)
         except AmbiguousStart as uncertain:
+            if uncertain.answer is StartAnswer.REFUSED:
+                raise uncertain.cause.located(job_id=session, stage=RUN) from None
             error = AmbiguousExecution(
                 gapped(
                     "It cannot be known whether the run was ordered. Its session is {}: if the order "

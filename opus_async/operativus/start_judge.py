@@ -127,6 +127,10 @@ class StartJudge:
         self._starts.pop(key, None)
         self._without_row.discard(key)
 
+    def awaits_rows_sent_before(self, moment: float) -> bool:
+        """Whether a start that was accepted, and sent before this moment, has no row yet."""
+        return any(self._starts[key].sent_at < moment for key in self._without_row)
+
     def check(self, key: str, looked_at: float) -> StartCheck:
         """Judge a run, of which a look that began at this time would have shown any row."""
         start = self._starts.get(key)

@@ -255,6 +255,9 @@ class OpusPlatform:
     def alias_of(self, remote_id: str) -> None:
         """None: a job of Opus has one id."""
 
+    def last_seen(self, remote_id: str) -> None:
+        """None: a poll shows a status and nothing else."""
+
     def can_resume(self, status: JobStatus) -> bool:  # noqa: ARG002 - the contract's signature
         """False: the API has no call that answers a paused job."""
         return False

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from poll_simulation import SimulatedJob, one_after_another, run_crowd, uniform, watch_crowd
@@ -159,18 +156,3 @@ def test_detect_lag_jobs_that_need_no_sparing_are_noticed_as_closely_as_without_
     jobs = one_after_another(job.run_time for job in uniform(300, 20, 60))
     crowd = run_crowd(jobs, api_rate=200, in_flight=100)
     assert crowd.mean < 0.05 * 40 * 1.3
-
-
-# The benchmark
-
-
-@pytest.mark.parametrize(
-    ("what", "lines"), [(["simulated"], 12), (["real", "--run-time", "0.1-0.3", "--rate-limit", "50"], 3)]
-)
-def test_benchmark_gives_its_figures(what, lines):
-    script = Path(__file__).parents[2] / "benchmarks" / "detect_lag.py"
-    done = subprocess.run(
-        [sys.executable, script, *what, "--jobs", "20"], capture_output=True, text=True, check=True
-    )
-    figures = [line for line in done.stdout.splitlines() if "median" in line and "polls/job" in line]
-    assert len(figures) == lines, done.stdout

@@ -6,9 +6,18 @@ import asyncio
 
 import pytest
 from client_tools import until
-from handmade_operativus import HANG_AFTER, RESET_AFTER, RESET_BEFORE, WORKFLOW, Reply, page_of_html, problem
+from handmade_operativus import (
+    HANG_AFTER,
+    OK,
+    RESET_AFTER,
+    RESET_BEFORE,
+    WORKFLOW,
+    Reply,
+    page_of_html,
+    problem,
+)
 
-from opus_async.errors import AmbiguousExecution, DeadlineExceeded, JobPaused, NotFound
+from opus_async.errors import AmbiguousExecution, DeadlineExceeded, JobPaused, NotFound, TransportError
 from opus_async.operativus import Run, resuming
 
 
@@ -27,6 +36,7 @@ async def test_paused_run_ends_the_waiting_and_says_how_to_go_on(simulate, conne
     assert isinstance(outcome.error, JobPaused)
     assert outcome.error.alias == run.id
     assert f"runs.resume({run.id!r}, output)" in str(outcome.error)
+    assert (outcome.results["id"], outcome.results["status"]) == (run.id, "PAUSED")
 
 
 async def test_on_pause_answers_and_the_run_is_waited_for(simulate, connect, briefing, form):
@@ -141,6 +151,34 @@ async def test_resume_asks_first_whether_the_run_still_waits(handmade, connect):
     assert not server.resumed
 
 
+@pytest.mark.parametrize("act", [RESET_BEFORE, page_of_html(200), Reply(503)], ids=["reset", "html", "503"])
+async def test_resume_is_sent_although_the_run_could_not_be_seen_for_a_moment(handmade, connect, act):
+    """A person has answered: that must not be lost with one look."""
+    server = await handmade(shows="PAUSED")
+
+    def on_pause(run: Run) -> str:
+        server.script["runs"] = [act, act]
+        return "approved"
+
+    server.script["resume"] = [lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
+    assert (await connect(server).run(WORKFLOW, "prices", on_pause=on_pause, timeout=20)).ok
+    assert [text for _, text in server.resumed] == ["approved"]
+
+
+async def test_resume_is_not_sent_to_a_run_that_cannot_be_seen(handmade, connect, monkeypatch):
+    monkeypatch.setattr(resuming, "LEAVES_WITHIN", 0.2)
+    server = await handmade(shows="PAUSED")
+
+    def on_pause(run: Run) -> str:
+        server.script["runs"] = [RESET_BEFORE] * 1000
+        return "approved"
+
+    with pytest.raises(TransportError) as caught:
+        await connect(server).run(WORKFLOW, "prices", on_pause=on_pause, timeout=20)
+    assert caught.value.stage == "parked"
+    assert not server.resumed
+
+
 @pytest.mark.parametrize("act", [RESET_AFTER, page_of_html(502, obeyed=True), HANG_AFTER], ids=str)
 async def test_resume_whose_answer_is_lost_is_judged_by_the_run(handmade, connect, act):
     server = await handmade({"resume": [act]}, shows="PAUSED")
@@ -163,6 +201,28 @@ async def test_resume_that_had_no_effect_is_not_sent_again(handmade, connect, mo
         await connect(server).run(WORKFLOW, "prices", on_pause=lambda run: "approved")
     assert caught.value.stage == "parked"
     assert server.counts["resume"] == 1
+
+
+async def test_resume_whose_answer_is_lost_waits_for_its_turn_behind_earlier_orders(
+    handmade, connect, monkeypatch
+):
+    """Answers come from the same queue as orders: while an earlier one of ours waits, nothing is told."""
+    monkeypatch.setattr(resuming, "LEAVES_WITHIN", 0.2)
+    server = await handmade(shows=None)
+    client = connect(server)
+    before = asyncio.ensure_future(client.run(WORKFLOW, "before", timeout=20))
+    await until(lambda: server.counts["run"] == 1)
+    server.on_order = lambda session: server.show(session, "PAUSED") and None
+    server.script["resume"] = [RESET_AFTER]
+    paused = asyncio.ensure_future(client.run(WORKFLOW, "prices", on_pause=lambda run: "yes", timeout=20))
+    await until(lambda: server.resumed)
+    await asyncio.sleep(1)
+    assert not paused.done()
+    server.show(server.of("run")[0].json["sessionId"])
+    server.rows[1].update(status="COMPLETED")
+    assert (await before).ok
+    assert (await paused).ok
+    assert len(server.resumed) == 1
 
 
 async def test_resume_of_a_foreign_run_is_refused(handmade, connect):

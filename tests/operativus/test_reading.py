@@ -18,6 +18,7 @@ from opus_async.models import JobStatus
 from opus_async.operativus.listing import listing
 from opus_async.operativus.listing.listing import RunListing
 from opus_async.operativus.models import Run
+from opus_async.operativus.pages import Pages
 from opus_async.operativus.protocol.pages import Page
 from opus_async.operativus.protocol.statuses import status_of
 from opus_async.platform import NOT_LISTED
@@ -234,6 +235,49 @@ def test_reading_ends_where_a_server_gives_the_same_page_again():
 
     run_virtual(main())
     assert len(server.pages) == 2
+
+
+def test_reading_ends_where_a_server_gives_the_same_page_again_and_tells_no_counts():
+    rows = tuple(Run(f"run-{n}", "wf", f"session-{n}", status_of("COMPLETED")) for n in range(10))
+    asked = []
+
+    async def read_page(number: int) -> Page[Run]:
+        asked.append(number)
+        assert len(asked) < 100
+        return Page(items=rows, entries=len(rows))
+
+    async def main():
+        runs = RunListing(read_page, lambda: asyncio.sleep(0, rows[0]), lambda key, at: None)
+        runs.attach("mine")
+        assert await runs.look(["mine"]) == {"mine": NOT_LISTED}
+        assert [run.id async for run in Pages(read_page, lambda run: run.id)] == [run.id for run in rows]
+
+    run_virtual(main())
+
+
+def test_run_that_shows_among_older_ones_after_the_clock_was_put_back_is_found():
+    """Servers tell local times, of which an hour comes twice in autumn."""
+    server = ListServer(size=200)
+    for number in range(12_000):
+        server.show(f"old-{number}", "COMPLETED")
+
+    async def main():
+        runs = listing_of(server)
+        await runs.open()
+        for key in ("mine", "later"):
+            runs.track(key)
+        server.show("mine", below=3600)  # rows are a second apart
+        server.pages.clear()
+        assert await runs.look(["mine", "later"]) == {"mine": NOT_LISTED, "later": NOT_LISTED}
+        assert server.pages == [0]
+        await asyncio.sleep(listing.REREAD_AFTER + 1)
+        assert (await runs.look(["later"]))["mine"] == "IN_PROGRESS"  # one reading does it for all
+        assert len(server.pages) < 45
+        server.pages.clear()
+        assert await runs.look(["later"]) == {"later": NOT_LISTED}
+        assert server.pages == [0]
+
+    run_virtual(main())
 
 
 def test_session_is_over_when_none_of_its_runs_is_open():

@@ -170,6 +170,32 @@ async def test_refused_start_is_never_sent_again(handmade, connect, answer, kind
     assert server.counts["run"] == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (problem(402, "Daily budget exhausted"), QuotaExhausted),
+        (problem(400, "Workflow has no steps to execute"), ValidationFailed),
+        (Reply(404), NotFound),
+    ],
+    ids=["402", "400", "404"],
+)
+async def test_runs_start_that_is_refused_says_so_and_not_that_it_is_unknown(handmade, connect, answer, kind):
+    server = await handmade({"run": [answer]})
+    with pytest.raises(kind) as refused:
+        await connect(server, retry=SHORT).runs.start(WORKFLOW, "prices", session_id="s1")
+    assert (refused.value.job_id, refused.value.stage) == ("s1", "run")
+    assert server.counts["run"] == 1
+
+
+@pytest.mark.parametrize("act", [RESET_AFTER, page_of_html(502, obeyed=True)], ids=["reset", "502"])
+async def test_runs_start_whose_answer_is_lost_is_ambiguous_and_names_its_session(handmade, connect, act):
+    server = await handmade({"run": [act]})
+    with pytest.raises(AmbiguousExecution, match="s1") as lost:
+        await connect(server, retry=SHORT).runs.start(WORKFLOW, "prices", session_id="s1")
+    assert lost.value.job_id == "s1"
+    assert server.orders == {"s1": 1}
+
+
 async def test_refused_start_that_shows_after_all_is_followed(handmade, connect):
     server = await handmade({"run": [Reply(404, obeyed=True)]})
     assert (await connect(server, retry=SHORT).run(WORKFLOW, "prices")).ok

@@ -129,6 +129,9 @@ class FakePlatform:
     def alias_of(self, remote_id: str) -> str | None:
         return None
 
+    def last_seen(self, remote_id: str) -> Any:
+        return None
+
     def can_resume(self, status: JobStatus) -> bool:
         return False
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from opus_async.operativus.listing.marks import BOTTOM, Mark
+from opus_async.operativus.listing.depth import BOTTOM, TopRow
 from opus_async.operativus.listing.reading import Answer, Reading, ReadPage
 from opus_async.operativus.listing.tracked import Tracked
 from opus_async.operativus.models import Run
@@ -18,8 +18,9 @@ APART = 0.2
 TOP_FRESH = 5.0
 """Seconds for which the top of a list that nothing is watched of is known well enough for a new run."""
 REREAD_AFTER = 600.0
-"""Seconds after which all rows since its order are looked through again for a run that is not listed: where
-somebody deletes rows while pages are read, one can be missed."""
+"""Seconds after which all rows since some time before its order are looked through again for a run that is
+not listed: where somebody deletes rows while pages are read, or puts the server's clock back, one can be
+missed."""
 REMEMBERED = 10_000
 """Runs that nobody asks about for now (they wait for a person, say) and of which it is kept where they
 stand."""
@@ -54,7 +55,7 @@ class RunListing:
         self._on_shown = on_shown
         self._tracked: dict[str, Tracked] = {}
         self._remembered: OrderedDict[str, Tracked] = OrderedDict()
-        self._top: Mark | None = None
+        self._top: TopRow | None = None
         self._top_read_at = float("-inf")
         self._began_at = float("-inf")
         self._readings = 0
@@ -77,7 +78,7 @@ class RunListing:
             if self._top is not None and (self._tracked or self._now() - self._top_read_at < TOP_FRESH):
                 return
             read_at = self._now()
-            top = Mark.of(await self._read_top())
+            top = TopRow.of(await self._read_top())
             if self._top is None or not self._tracked:
                 self._top, self._top_read_at = top, read_at
 
@@ -198,14 +199,18 @@ class RunListing:
             self._top, self._top_read_at = reading.top, began
 
     def _reread_if_late(self, keys: Iterable[str], now: float) -> None:
-        for key in keys:
-            tracked = self._tracked[key]
-            if tracked.rows:
-                continue
-            if tracked.reread_at is None:
-                tracked.reread_at = now
-            elif now - tracked.reread_at > REREAD_AFTER:
-                tracked.unread, tracked.reread_at = tracked.unread or tracked.since, now
+        """Have the rows looked through again for these runs; one reading does it for all that are absent."""
+        absent = [each for each in self._tracked.values() if not each.rows]
+        for each in absent:
+            each.reread_at = now if each.reread_at is None else each.reread_at
+        asked = [tracked for key in keys if not (tracked := self._tracked[key]).rows]
+        if not asked or all(now - (each.reread_at or now) <= REREAD_AFTER for each in absent):
+            return
+        oldest = min((each.since for each in absent), key=lambda row: row.age_order)
+        for tracked in asked:
+            tracked.unread = tracked.unread or oldest.before_clock_step
+        for each in absent:
+            each.reread_at = now
 
     @staticmethod
     def _now() -> float:

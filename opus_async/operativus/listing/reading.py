@@ -13,10 +13,10 @@ from typing import TypeAlias
 from opus_async.errors import NotFound, OpusError
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
-from opus_async.operativus.listing.marks import WIDE_OVERLAP, Mark, Target
+from opus_async.operativus.listing.depth import WIDE_OVERLAP, Target, TopRow
 from opus_async.operativus.listing.tracked import Row, Tracked
 from opus_async.operativus.models import Run
-from opus_async.operativus.protocol.pages import Page
+from opus_async.operativus.protocol.pages import REPEATS_BELIEVED, Page
 from opus_async.platform import NOT_LISTED
 
 ReadPage: TypeAlias = Callable[[int], Awaitable[Page[Run]]]
@@ -49,9 +49,9 @@ class Reading:
         *,
         asked: Sequence[str],
         thorough: Sequence[str],
-        top: Mark | None,
+        top: TopRow | None,
     ) -> None:
-        self.top: Mark | None = None
+        self.top: TopRow | None = None
         self.is_complete = False
         self._number = number
         self._fetch = read_page
@@ -68,6 +68,7 @@ class Reading:
         """Ids of the rows seen so far; one that moved on to the next page has been seen already."""
         self._depth = 0
         """Pages read from the top on without a gap."""
+        self._repeats = 0
         self._ended = False
         self._error: OpusError | None = None
         self._missing: set[str] = set()
@@ -113,7 +114,7 @@ class Reading:
 
     async def _read_from_top(self) -> None:
         page = await self._page(0)
-        self.top = Mark.of(page.items[0] if page.items else None)
+        self.top = TopRow.of(page.items[0] if page.items else None)
         while not self._ended and not self._is_far_enough():
             await self._next_page()
         self.is_complete = True
@@ -137,6 +138,7 @@ class Reading:
         self._size = max(self._size, page.size or page.entries)
         if page.total is not None:
             self._total = page.total
+        passed = len(self._passed)
         turned = page.number is None or page.number >= number  # a server that turns no pages gives the first
         follows = number == self._depth
         if turned:
@@ -144,7 +146,10 @@ class Reading:
                 self._see(run, place, follows=follows)
         if follows:
             self._depth += 1
-            self._ended = self._ended or not turned or page.is_last(number)
+            is_new = page.number is not None or len(self._passed) > passed
+            self._repeats = 0 if is_new else self._repeats + 1
+            stuck = not turned or self._repeats == REPEATS_BELIEVED
+            self._ended = self._ended or stuck or page.is_last(number)
         return page
 
     def _see(self, run: Run, place: int, *, follows: bool) -> None:
@@ -186,7 +191,7 @@ class Reading:
                 await self._page(number)
                 if is_seen():
                     return True
-        below = Target(Mark.of(row.run))
+        below = Target(TopRow.of(row.run))
         self._targets.append(below)
         while not self._ended and not below.is_reached:
             await self._next_page()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from opus_async.models import JobStatus
-from opus_async.operativus.listing.marks import BOTTOM, Mark
+from opus_async.operativus.listing.depth import BOTTOM, TopRow
 from opus_async.operativus.models import Run
 from opus_async.operativus.protocol.statuses import is_open, run_of_session
 
@@ -60,9 +60,9 @@ class Tracked:
     Attributes:
         key: The id by which it is asked about.
         users: How many look after it at the same time.
-        unread: The rows down to this mark have not been looked through for it yet; None where all have been
+        unread: The rows down to this one have not been looked through for it yet; None where all have been
             that can be its own.
-        since: No row of it stands below this mark.
+        since: No row of it stands below this one.
         alias: The id of a row of it that an earlier process knew; None once it was seen, or where none is
             known.
         elsewhere: Whether it was made for another workflow, whose list this is not.
@@ -76,8 +76,8 @@ class Tracked:
 
     key: str
     users: int = 1
-    unread: Mark | None
-    since: Mark
+    unread: TopRow | None
+    since: TopRow
     alias: str | None = None
     elsewhere: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Tracked:
     reread_at: float | None = None
 
     @classmethod
-    def new(cls, key: str, top: Mark) -> Tracked:
+    def new(cls, key: str, top: TopRow) -> Tracked:
         """A run that is ordered after this was the top of the list."""
         return cls(key=key, unread=None, since=top)
 
@@ -149,7 +149,7 @@ class Tracked:
         run = self.run
         self.answered = None if run is None else PauseSeen.of(run)
 
-    def forgotten(self, top: Mark) -> Tracked:
+    def forgotten(self, top: TopRow) -> Tracked:
         """What is kept of it once nobody asks any more, in case somebody does again."""
         kept = replace(self, users=0, unread=self.unread or top)
         kept.rows = {run_id: row for run_id, row in self.rows.items() if not row.run.status.is_terminal}

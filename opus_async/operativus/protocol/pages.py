@@ -16,6 +16,10 @@ from opus_async.wire.responses import protocol_error, whole
 
 ItemT = TypeVar("ItemT")
 
+REPEATS_BELIEVED = 10
+"""Pages in a row with nothing new on them after which a server that tells no number of a page turns none.
+Fewer can be rows that moved on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[ItemT]):

@@ -5,22 +5,28 @@ Pure: no clock, no asyncio.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from opus_async.operativus.models import Run
 
 OVERLAP = 20
-"""Rows that are read below a mark as well. Rows are listed by when they were created, and can become visible
-in another order: of those that a server makes at the same time one may show a moment later, below the
+"""Rows that are read below that one as well. Rows are listed by when they were created, and can become
+visible in another order: of those that a server makes at the same time one may show a moment later, below the
 first."""
 WIDE_OVERLAP = 200
 """The same where the absence of a row decides whether a run is ordered again."""
+NO_RUN = ""
+"""The id of no run: a row with it stands for a moment alone."""
+CLOCK_STEP = timedelta(hours=2)
+"""By how much a server's clock may have been put back: rows that it makes then stand among those of the hours
+before. Servers tell local times, too, of which an hour comes twice in autumn."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class TopRow:
     """The row that was at the top of a list at some moment: what came later stands above it.
 
     Attributes:
@@ -33,8 +39,18 @@ class Mark:
 
     @classmethod
     def of(cls, run: Run | None) -> Self:
-        """The mark of the row at the top; None where there was none."""
+        """Made of the row at the top; None where there was none."""
         return cls(None) if run is None else cls(run.id, run.created_at)
+
+    @property
+    def age_order(self) -> float:
+        """Lower for a row that is older; the lowest where its time is not told."""
+        return -math.inf if self.created_at is None else self.created_at.timestamp()
+
+    @property
+    def before_clock_step(self) -> TopRow:
+        """One below which no row stands that came later, also where the clock was put back meanwhile."""
+        return self if self.created_at is None else TopRow(NO_RUN, self.created_at - CLOCK_STEP)
 
     def is_at_or_above(self, run: Run) -> bool:
         """Whether a row is this one, or stands below it."""
@@ -47,22 +63,22 @@ class Mark:
         return run.created_at < self.created_at
 
 
-BOTTOM = Mark(None)
+BOTTOM = TopRow(None)
 """The end of the list."""
 
 
 class Target:
-    """A mark that a reading goes down to, from the top.
+    """A row that a reading goes down to, from the top.
 
     Args:
-        mark: The mark.
+        row: The row.
         overlap: Rows that are read below it.
     """
 
-    __slots__ = ("_left", "_mark", "_met")
+    __slots__ = ("_left", "_met", "_row")
 
-    def __init__(self, mark: Mark, overlap: int = OVERLAP) -> None:
-        self._mark = mark
+    def __init__(self, row: TopRow, overlap: int = OVERLAP) -> None:
+        self._row = row
         self._met = False
         self._left = overlap
 
@@ -71,7 +87,7 @@ class Target:
         if self._met:
             self._left -= 1
         else:
-            self._met = self._mark.is_at_or_above(run)
+            self._met = self._row.is_at_or_above(run)
 
     @property
     def is_reached(self) -> bool:

@@ -1,0 +1,1 @@
+"""How benchmarks measure: processes, rounds, figures, tables."""
