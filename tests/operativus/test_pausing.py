@@ -115,20 +115,24 @@ async def test_pause_for_a_route_is_never_handed_to_on_pause(handmade, connect, 
     assert not server.resumed
 
 
-@pytest.mark.parametrize("options", [Reply(404), problem(500, "down"), Reply(200, {"status": "PAUSED"})])
+@pytest.mark.parametrize(
+    "options", [Reply(404), problem(403, "no"), Reply(405), Reply(200, {"status": "PAUSED"})]
+)
 async def test_review_without_route_options_is_answered_by_a_text(handmade, connect, options):
     server = await handmade({"route_options": [options] * 9}, shows="AWAITING_HUMAN_REVIEW")
-
-    def on_pause(run: Run) -> str:
-        server.row_of(run.session_id)["status"] = "AWAITING_HUMAN_REVIEW"
-        asyncio.get_running_loop().call_later(
-            0.1, server.row_of(run.session_id).update, {"status": "COMPLETED"}
-        )
-        return "approved"
-
+    server.script["resume"] = [lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
     client = connect(server, retry={"attempts": 2})
-    assert (await client.run(WORKFLOW, "prices", on_pause=on_pause, timeout=10)).ok
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
     assert server.resumed == [("run_00001", "approved")]
+
+
+async def test_review_whose_route_options_cannot_be_read_is_handed_back(handmade, connect):
+    """A text would make a run that waits for its route go on along any."""
+    server = await handmade({"route_options": [problem(500, "down")] * 9}, shows="AWAITING_HUMAN_REVIEW")
+    client = connect(server, retry={"attempts": 2})
+    outcome = await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)
+    assert isinstance(outcome.error, JobPaused)
+    assert not server.resumed
 
 
 async def test_answered_pause_shows_as_running_until_the_run_has_left_it(handmade, connect):
@@ -241,16 +245,15 @@ async def test_resume_is_not_sent_to_a_run_that_cannot_be_seen(handmade, connect
 
 @pytest.mark.parametrize("act", [RESET_AFTER, page_of_html(502, obeyed=True), HANG_AFTER], ids=str)
 async def test_resume_whose_answer_is_lost_is_judged_by_the_run(handmade, connect, act):
-    server = await handmade({"resume": [act]}, shows="PAUSED")
+    server = await handmade(shows="PAUSED")
     client = connect(server, timeouts={"request": 0.3})
 
-    def on_pause(run: Run) -> str:
-        asyncio.get_running_loop().call_later(
-            0.6, server.row_of(run.session_id).update, {"status": "COMPLETED"}
-        )
-        return "approved"
+    def accept(seen: Seen) -> object:
+        asyncio.get_running_loop().call_later(0.6, server.rows[0].update, {"status": "COMPLETED"})
+        return act
 
-    assert (await client.run(WORKFLOW, "prices", on_pause=on_pause, timeout=10)).ok
+    server.script["resume"] = [accept]
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
     assert server.counts["resume"] == 1
 
 
