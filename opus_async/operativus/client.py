@@ -22,6 +22,7 @@ from opus_async.operativus.api import Api
 from opus_async.operativus.auth import auth_for
 from opus_async.operativus.client_secrets import ClientSecrets
 from opus_async.operativus.listing.source import RunSource
+from opus_async.operativus.listing.tracked import PauseSeen
 from opus_async.operativus.models import Run
 from opus_async.operativus.outputs import OutputReader
 from opus_async.operativus.platform import INPUT_NAME, OPERATION_LIMITS, BoundText, OperativusPlatform
@@ -291,7 +292,9 @@ class OperativusClient(PlatformClient):
         async def answer(job: PausedJob) -> str | None:
             tracked = listing.tracked(job.remote_id)
             run = None if tracked is None else tracked.run
-            if run is None or await waits_for_route(self._api, run):
+            if tracked is None or run is None or tracked.answered_before == PauseSeen.of(run):
+                return None
+            if await waits_for_route(self._api, run):
                 return None
             text = on_pause(run)
             return await text if inspect.isawaitable(text) else text

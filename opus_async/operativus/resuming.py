@@ -114,7 +114,11 @@ class Resumer:
         run = tracked.run
         assert run is not None  # noqa: S101 - it waits, so it was seen
         pause = PauseSeen.of(run)
-        await about_to_send(run)
+        try:
+            await about_to_send(run)
+        except JobPaused:
+            tracked.answered_before = pause
+            raise
         sent_at = asyncio.get_running_loop().time()
         try:
             await self._send(key, pause, answer)

@@ -306,21 +306,25 @@ async def test_pause_that_an_earlier_process_answered_is_not_answered_again(hand
     server, memory = await handmade(), Memory()
     row = server.show("S", "PAUSED", lastStepOrder=2)
     job = RecoveredJob(remote_id="S", starts_sent=1, start_accepted=True)
+    asked = []
 
-    async def process(answer: str):
-        client = connect(server)
+    async def process(answer: str, client=None):
+        client = client or connect(server)
         lifecycle = client.lifecycle(WORKFLOW, memory=memory)
         await lifecycle.platform.open()
-        on_paused = client.answering(WORKFLOW, lambda run: answer)
+        on_paused = client.answering(WORKFLOW, lambda run: (asked.append(answer), answer)[1])
         return await lifecycle.run(JobRequest({"input": "x"}), recovered=job, on_paused=on_paused)
 
     first = asyncio.ensure_future(process("first"))
     await until(lambda: server.resumed)
     first.cancel()
-    again = await process("again")
+    other = connect(server)
+    again = await process("again", other)
     assert isinstance(again.error, JobPaused)
     assert again.error.alias == row["id"]
     assert "sent by an earlier process" in str(again.error)
+    assert isinstance((await process("once more", other)).error, JobPaused)
+    assert asked == ["first", "again"]  # whoever answers is asked once more at the most
     assert [text for _, text in server.resumed] == ["first"]
     row["lastStepOrder"] = 4  # its next pause
     server.script["resume"] = [lambda seen: (row.update(status="COMPLETED"), OK)[1]]
