@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,9 @@ class Workflows:
             stored = await self._add_missing(made.id, wanted)
         except OpusError as error:
             raise await self._undone(made, error) from error.__cause__
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(f"Workflow {made.id} was made, and may lack steps")
+            raise
         return replace(made, steps=stored)
 
     async def update(
