@@ -248,7 +248,7 @@ class OperativusClient(PlatformClient):
         self,
         workflow_id: str,
         *,
-        memory: Cache | None = None,  # noqa: ARG002 - nothing is uploaded that could be kept
+        memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
     ) -> Lifecycle[Any, BoundText]:
@@ -260,7 +260,7 @@ class OperativusClient(PlatformClient):
 
         Args:
             workflow_id: The workflow.
-            memory: Not needed.
+            memory: Where it is kept which pauses were answered, so that no later process answers them again.
             version_number: None: workflows have no versions.
             version_id: None, likewise.
 
@@ -269,11 +269,11 @@ class OperativusClient(PlatformClient):
         """
         if version_number is not None or version_id is not None:
             raise ConfigurationError("Workflows of Operativus have no versions: name none")
-        return self._new_lifecycle(self._new_platform(workflow_id))
+        return self._new_lifecycle(self._new_platform(workflow_id, memory))
 
-    def _new_platform(self, workflow_id: str) -> OperativusPlatform:
+    def _new_platform(self, workflow_id: str, memory: Cache | None = None) -> OperativusPlatform:
         self._check_open()
-        return OperativusPlatform(self._api, self._source, self._outputs, workflow_id)
+        return OperativusPlatform(self._api, self._source, self._outputs, workflow_id, memory)
 
     def _on_paused(self, workflow_id: str, on_pause: OnPause | None) -> OnPaused:
         """What follows when a job pauses: it is handed back, or answered by the caller's function."""

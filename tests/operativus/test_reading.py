@@ -363,6 +363,26 @@ def test_looks_at_the_same_time_share_one_reading():
     assert server.pages.count(0) <= 2
 
 
+def test_run_whose_row_came_while_the_list_was_read_is_told_of():
+    server, shown = ListServer(size=10), []
+
+    async def main():
+        runs = RunListing(server.read_page, server.read_top, lambda key, at: shown.append(key))
+        await runs.open()
+        runs.track("one")
+
+        def begin() -> None:
+            runs.track("two")
+            server.show("two")
+
+        server.between = [begin]
+        assert (await runs.look(["one"]))["two"] == "IN_PROGRESS"
+        await runs.look(["two"])
+
+    run_virtual(main())
+    assert shown == ["two"]
+
+
 def test_readings_of_one_workflow_begin_a_fifth_of_a_second_apart(monkeypatch):
     monkeypatch.setattr(listing, "APART", 0.2)
     server, began = ListServer(size=10), []
