@@ -69,6 +69,11 @@ def _number_in(value: Any) -> float | None:
         return None
 
 
+def _price_in(value: Any) -> float | None:
+    """The price in a text or a Decimal, whichever sign stands before its fraction."""
+    return _number_in(value.strip().replace(",", ".") if isinstance(value, str) else value)
+
+
 def number(wanted: str, fits: Callable[[Any], bool], *, whole: bool = False) -> Kind:
     """The kind of a number.
 
@@ -134,6 +139,7 @@ TEXT = Kind(
 )
 SECRET_TEXT = Kind("text", lambda value: isinstance(value, str), secret=True)
 FLAG = Kind("True or False", lambda value: isinstance(value, int))
+PRICE = Kind("a number above 0, like 0.12", _is_number, _price_in)
 FUNCTION = Kind("a function", callable)
 MAPPING = Kind(
     "a mapping of name to value, like {'Invoice': 'a.pdf'}",

@@ -2,6 +2,7 @@
 
     api         run, resume, retry, resolve: where to begin reading
     options     what is asked for, and how it is run
+    arguments   what the arguments of these functions may be
     rows, world, result   values
     ports       what a batch needs of others: store, queue, journal of the workers, shard runner
     observer    who is told what meanwhile

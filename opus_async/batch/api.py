@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from opus_async.arguments import checked
+from opus_async.batch import arguments
 from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED, Until
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
@@ -22,13 +24,24 @@ from opus_async.batch.rows import RowState
 from opus_async.batch.running.resolving import started
 from opus_async.batch.running.session import write_reports
 from opus_async.batch.shown_batch import observed
-from opus_async.errors import ManifestError
+from opus_async.errors import ConfigurationError, ManifestError
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 
 log = logging.getLogger("opus_async.batch")
 
 
+@checked(
+    ConfigurationError,
+    client=arguments.CLIENT,
+    manifest=arguments.MANIFEST,
+    out=arguments.FOLDER,
+    **arguments.SPEC,
+    **arguments.SOURCE,
+    **arguments.SETTINGS,
+    **arguments.POLICY,
+    **arguments.WATCHING,
+)
 async def run_batch(
     client: Client,
     manifest: str | PathLike[str],
@@ -117,6 +130,7 @@ async def run_batch(
     Raises:
         ManifestError: It cannot be run as it is, or ``out`` holds a batch; nothing was sent.
         LedgerError: There can be no ledger in ``out``.
+        ConfigurationError: An argument is of the wrong kind; nothing was sent.
         OpusError: The workflow cannot be read.
     """
     _check_mapping("columns", columns, "{'Column': 'Input'}")
@@ -136,7 +150,7 @@ async def run_batch(
         false=false,
     )
     source = ManifestSource.of(
-        Path(manifest),
+        manifest,
         sheet=sheet,
         delimiter=delimiter,
         encoding=encoding,
@@ -168,6 +182,7 @@ async def run_batch(
         )
 
 
+@checked(ConfigurationError, **arguments.RESUME, **arguments.WATCHING)
 async def resume_batch(
     client: Client,
     out: str | PathLike[str],
@@ -212,6 +227,8 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
+    arguments.check_changes("order", order, arguments.SPEC)
+    arguments.check_changes("settings", settings, arguments.SETTINGS)
     goal = SessionGoal(limit=limit, until=until)
     changes = ResumeChanges(
         manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
@@ -220,6 +237,7 @@ async def resume_batch(
         return await resume(client, Path(out), changes, watched)
 
 
+@checked(ConfigurationError, **arguments.RESUME, watching=arguments.OBSERVER)
 async def retry_batch(
     client: Client,
     out: str | PathLike[str],
@@ -271,6 +289,8 @@ async def retry_batch(
             "Unknown rows may have been billed, and a second run that completes is billed again: resume the "
             "batch, which looks at their jobs first, resolve them, or accept a second bill."
         ).advised(*ACCEPT_SECOND_BILL)
+    arguments.check_changes("order", order, arguments.SPEC)
+    arguments.check_changes("settings", settings, arguments.SETTINGS)
     goal = SessionGoal(limit=limit, until=until)
     changes = ResumeChanges(
         manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
@@ -279,6 +299,7 @@ async def retry_batch(
         return await resume(client, Path(out), changes, watched, retry=states)
 
 
+@checked(ConfigurationError, **arguments.RESOLVE)
 async def resolve_batch(
     out: str | PathLike[str],
     decision: str,
@@ -327,9 +348,10 @@ def _check_mapping(name: str, given: object, example: str) -> None:
     raise ManifestError(f"{name} wants a mapping and got {given!r}: pass {name}={example}")
 
 
-def _states(only: Sequence[str]) -> tuple[RowState, ...]:
-    if isinstance(only, str):
-        raise ManifestError(f"only wants several names and got {only!r}: pass only=({only!r},)")
+def _states(only: Any) -> tuple[RowState, ...]:
+    if isinstance(only, str) or not isinstance(only, Iterable):
+        example = only if isinstance(only, str) else "failed"
+        raise ManifestError(f"only wants several names and got {only!r}: pass only=({example!r},)")
     if strange := [name for name in only if name not in RETRIED]:
         raise ManifestError(f"There are no {strange[0]!r} rows to retry: choose from {', '.join(RETRIED)}")
     states = [RowState(name) for name in only]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,8 +85,14 @@ class ManifestSource:
     pad_short_rows: bool = False
 
     @classmethod
-    def of(cls, manifest: str | Path, **more: Any) -> Self:
-        """Name a manifest by its full path: the next run may start in another folder."""
+    def of(cls, manifest: str | PathLike[str], **more: Any) -> Self:
+        """Name a manifest by its full path: the next run may start in another folder.
+
+        Raises:
+            ManifestError: It has no name, or that of a user without a home.
+        """
+        if not fspath(manifest):
+            raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")
         here = Path.cwd()
         try:
             path = Path(manifest).expanduser()

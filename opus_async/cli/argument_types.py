@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import MOST_PRICE
@@ -18,6 +19,7 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+", re.ASCII)
 _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])", re.ASCII)
 _UNIT_NAMES = re.compile(r"(?<=\d)(milliseconds?|msecs?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -88,6 +90,19 @@ def halt(text: str) -> Halt:
         return Halt.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def output_file(text: str) -> Path:
+    """Read where a file is written: a path, or ``-`` for stdout. ``/dev/stdout`` is stdout, too.
+
+    Files are made whole and renamed: a device, or the link that leads to one, would be replaced by a file.
+    """
+    if text in _STDOUT_NAMES:
+        return Path("-")
+    path = Path(text).expanduser()
+    if path.is_absolute() and path.parts[1:2] in {("dev",), ("proc",)}:
+        raise argparse.ArgumentTypeError(f"{text} is no place for a file: name another one, or - for stdout")
+    return path
 
 
 def _duration(text: str) -> float:

@@ -33,6 +33,11 @@ def all_blank(texts: Iterable[str]) -> bool:
     return not any(map(_VISIBLE.search, texts))
 
 
+def each_visible(texts: Iterable[str]) -> bool:
+    """Whether none of these texts looks blank."""
+    return all(map(_VISIBLE.search, texts))
+
+
 def carries_nothing(value: Any) -> bool:
     """Whether a value of a cell says nothing: None, a text that looks blank, or a list or object of such."""
     if value is None:

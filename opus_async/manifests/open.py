@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from opus_async.errors import ManifestError
+from opus_async.arguments import FLAG, PATH, TEXT, checked
+from opus_async.errors import ConfigurationError, ManifestError
 from opus_async.manifests.model import Manifest
 from opus_async.manifests.readers.csv_file import DelimitedManifest
 from opus_async.manifests.readers.excel_file import WorkbookManifest
@@ -23,6 +24,7 @@ _OTHER_TABLES = frozenset({".xls", ".xlsb", ".ods", ".numbers"})
 _COMPRESSED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar"})
 
 
+@checked(ConfigurationError, where=PATH, sheet=TEXT, delimiter=TEXT, encoding=TEXT, pad_short_rows=FLAG)
 def open_manifest(
     where: str | os.PathLike[str],
     *,
@@ -45,6 +47,7 @@ def open_manifest(
 
     Raises:
         ManifestError: It is no manifest, cannot be read, or an option does not apply to its kind.
+        ConfigurationError: An argument is of the wrong kind.
     """
     if not os.fspath(where):
         raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")

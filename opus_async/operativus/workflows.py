@@ -129,16 +129,17 @@ class Workflows:
 
     async def _undone(self, made: Workflow, error: OpusError) -> OpusError:
         """Delete a workflow that lacks steps; the error, which says what was left."""
+        said = error.message.rstrip(". ")
         try:
             await self._api.delete_workflow(made.id)
         except OpusError as left:
             log.warning("workflow %s lacks steps and could not be deleted: %s", made.id, left)
             error.message = (
-                f"{error.message} Workflow {made.id} was left without that step and those behind it: "
+                f"{said}. Workflow {made.id} was left without that step and those behind it: "
                 f"deleting it failed, too ({left.message})"
             )
         else:
-            error.message = f"{error.message} The workflow was deleted again: nothing is left of it"
+            error.message = f"{said}. The workflow was deleted again: nothing is left of it"
         return error
 
 

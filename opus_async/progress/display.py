@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
@@ -56,7 +57,7 @@ class DisplayTask:
         self._display = display
 
     async def __aenter__(self) -> Self:
-        self._display.open()
+        _quietly(self._display.open)
         self._task = start("opus_async display", self._draw_on)
         return self
 
@@ -65,12 +66,18 @@ class DisplayTask:
     ) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
-        self._display.close()
+        _quietly(self._display.close)
 
     async def _draw_on(self) -> None:
         while True:
             await asyncio.sleep(self._display.period)
-            self._display.draw()
+            _quietly(self._display.draw)
+
+
+def _quietly(draw: Callable[[], None]) -> None:
+    """Draw; a reader that has gone, or a stream that was closed, is no reason to stop the jobs."""
+    with suppress(OSError, ValueError):
+        draw()
 
 
 class PlainDisplay:
@@ -81,7 +88,7 @@ class PlainDisplay:
     def __init__(self, progress: Progress, title: str, stream: TextIO | None = None) -> None:
         self._progress = progress
         self._title = title
-        self._stream = stream or sys.stderr
+        self._stream: TextIO | None = stream or sys.stderr  # None where it is closed
         self._prepared = ""
         self._told: dict[str, int] = {}
         """Reason -> rows that had failed for it when that was printed last."""
@@ -108,8 +115,8 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         """Print a notice on a line of its own."""
-        with suppress(OSError):  # a reader that has gone is no reason to stop the jobs
-            print(f"{self._title}: {text}", file=self._stream, flush=True)
+        if self._stream is not None:
+            _quietly(partial(print, f"{self._title}: {text}", file=self._stream, flush=True))
 
 
 def make(
@@ -138,9 +145,11 @@ def make(
     return PlainDisplay(progress, title)
 
 
-def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
+def is_live(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
     """Whether a display on this stream may redraw itself: it is a terminal that can, and no CI."""
     if environ.get("CI", "").lower() not in {"", "0", "false"} or environ.get("NO_COLOR"):
+        return False
+    if stream is None or stream.closed:
         return False
     return stream.isatty() and environ.get("TERM", "") not in {"dumb", "unknown"}
 

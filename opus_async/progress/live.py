@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.cells import cell_len
@@ -53,7 +54,9 @@ class LiveDisplay:
             console=self._console,
             auto_refresh=False,
             transient=True,
-            redirect_stdout=guard is None and sys.stdout.isatty(),  # a program's prints stand above the frame
+            redirect_stdout=guard is None
+            and sys.stdout is not None
+            and sys.stdout.isatty(),  # a program's prints stand above the frame
         )
 
     def open(self) -> None:
@@ -73,7 +76,8 @@ class LiveDisplay:
 
     def say(self, text: str) -> None:
         """Print a notice above the frame."""
-        self._console.print(Text(escaped(f"{self._title}: {text}")))
+        with suppress(OSError, ValueError):
+            self._console.print(Text(escaped(f"{self._title}: {text}")))
 
 
 class Frame:

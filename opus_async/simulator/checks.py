@@ -28,7 +28,9 @@ def check_names(what: str, given: set[str] | frozenset[str], known: Iterable[str
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a number outside of its range."""
+    """Refuse a number outside of its range, and what is no number."""
+    if not is_number(value):
+        raise ValueError(f"{name} must be a number, not {value!r}")
     if not low <= value <= high:
         raise ValueError(f"{name} must lie between {low} and {high}, not {value}")
 
@@ -36,3 +38,8 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 def check_port(name: str, port: int) -> None:
     """Refuse what cannot be a port."""
     check_range(name, port, 0, HIGHEST_PORT)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number, which a truth value is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

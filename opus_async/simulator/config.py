@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
-from opus_async.simulator.checks import check_loopback, check_names, check_port, check_range
+from opus_async.simulator.checks import check_loopback, check_names, check_port, check_range, is_number
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.operativus.config import OperativusConfig, Workload
@@ -104,10 +104,14 @@ class SimulatorConfig:
         for name in ("port", "storage_port"):
             check_port(name, getattr(self, name))
         check_range("url_expiry", self.url_expiry, 1, LONGEST_URL_EXPIRY)
-        if self.rate_limit is not None and not self.rate_limit > 0:
-            raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit}")
-        if self.max_file_size < 1:
-            raise ValueError(f"max_file_size must be at least 1 byte, not {self.max_file_size}")
+        if self.rate_limit is not None and not (is_number(self.rate_limit) and self.rate_limit > 0):
+            raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit!r}")
+        if not is_number(self.max_file_size) or self.max_file_size < 1:
+            raise ValueError(f"max_file_size must be at least 1 byte, not {self.max_file_size!r}")
+        if isinstance(self.workflow_files, str):
+            raise ValueError(  # noqa: TRY004 - as all that is wrong with a setting
+                f"workflow_files is a tuple of paths: give ({self.workflow_files!r},)"
+            )
 
     @property
     def service_key(self) -> str:

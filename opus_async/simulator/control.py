@@ -12,6 +12,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from opus_async.simulator.scripts import ScriptError
+
 if TYPE_CHECKING:
     from opus_async.simulator.scripts import Scripts
 
@@ -49,8 +51,10 @@ class Control:
         answer: dict[str, Any] = {"id": command["id"]}
         try:
             answer["value"] = self._do(command["do"], command)
-        except ValueError as error:
+        except ScriptError as error:
             answer["error"] = str(error)
+        except Exception as error:  # noqa: BLE001 - unanswered, the test would hang
+            answer["error"] = f"{type(error).__name__}: {error}"
         self._send(answer)
 
     def _do(self, what: str, given: Mapping[str, Any]) -> Any:

@@ -1,5 +1,7 @@
 """What a test says that workflows do: their answers, and the next jobs that fail, are delayed or paused.
 
+What is said comes as JSON and is checked here: a test that waits for a command must not wait in vain.
+
 What is not said follows from the configuration and the inputs, as ever. A script holds for jobs that are
 started from then on.
 """
@@ -76,7 +78,7 @@ class Scripts:
         self._asked: dict[int, tuple[Job, Callable[[], None]]] = {}
         self._numbers = count(1)
 
-    def answer(self, workflow_id: str, outputs: Mapping[str, Any] | None) -> None:
+    def answer(self, workflow_id: object, outputs: object) -> None:
         """Let a workflow answer this from now on.
 
         Args:
@@ -91,43 +93,43 @@ class Scripts:
         script.outputs = None if outputs is None else _outputs(workflow, outputs)
         script.asks = False
 
-    def answer_when_asked(self, workflow_id: str) -> str:
+    def answer_when_asked(self, workflow_id: object) -> str:
         """Ask for the outputs of each run of a workflow from now on; returns the id to be asked with."""
         workflow = self._workflow(workflow_id)
         self._scripts[workflow.workflow_id].asks = True
         return workflow.workflow_id
 
-    def fail_next(self, workflow_id: str, times: int, *, node: str | None, error: str) -> None:
+    def fail_next(self, workflow_id: object, times: int, *, node: object, error: str) -> None:
         """Let the next runs of a workflow fail, at a node by its name or at the last but one."""
         workflow = self._workflow(workflow_id)
         if node is None:
             place = max(len(workflow.nodes) - 2, 0)
-        elif node in workflow.nodes:
+        elif isinstance(node, str) and node in workflow.nodes:
             place = workflow.nodes.index(node)
         else:
             raise ScriptError(_no_such(f"the workflow {workflow_id} has no node", node, workflow.nodes))
         self._scripts[workflow.workflow_id].failures.extend([(place, error)] * _checked(times))
 
-    def delay_next(self, workflow_id: str, seconds: float, times: int) -> None:
+    def delay_next(self, workflow_id: object, seconds: float, times: int) -> None:
         """Let the next runs of a workflow take so many seconds more."""
         script = self._scripts[self._workflow(workflow_id).workflow_id]
         script.delays.extend([_span(seconds)] * _checked(times))
 
-    def pause_next(self, workflow_id: str, seconds: float | None, times: int) -> None:
+    def pause_next(self, workflow_id: object, seconds: float | None, times: int) -> None:
         """Let the next runs of a workflow wait for a person, for so many seconds or, by None, for ever."""
         script = self._scripts[self._workflow(workflow_id).workflow_id]
         script.pauses.extend([FOREVER if seconds is None else _span(seconds)] * _checked(times))
 
-    def resume(self, job_id: str | None) -> list[str]:
+    def resume(self, job_id: object) -> list[str]:
         """Let a job go on that waits for a person, or by None all that do; returns their ids.
 
         Raises:
             ScriptError: The job does not wait.
         """
         now = self._clock()
-        waiting = [job for job in self._jobs if job_id in {None, job.job_id} and job.status(now) == WAITING]
+        waiting = [job for job in self._jobs if job_id in (None, job.job_id) and job.status(now) == WAITING]
         if job_id is not None and not waiting:
-            job = self._jobs.find(job_id)
+            job = self._jobs.find(job_id) if isinstance(job_id, str) else None
             what = "there is no such job" if job is None else f"it is {job.status(now)}"
             raise ScriptError(f"job {job_id} does not wait for a person: {what}")
         for job in waiting:
@@ -186,16 +188,18 @@ class Scripts:
         job.settle(found, error)
         then()
 
-    def _workflow(self, workflow_id: str) -> Workflow:
-        workflow = self._find(workflow_id)
+    def _workflow(self, workflow_id: object) -> Workflow:
+        workflow = self._find(workflow_id) if isinstance(workflow_id, str) else None
         if workflow is None:
             raise ScriptError(_no_such("there is no workflow", workflow_id, self._known()))
         return workflow
 
 
-def _outputs(workflow: Workflow, given: Mapping[str, Any]) -> Outputs:
+def _outputs(workflow: Workflow, given: object) -> Outputs:
     by_name = {output.display_name: output for output in workflow.outputs}
     by_name |= {output.variable_name: output for output in workflow.outputs}
+    if not isinstance(given, Mapping):
+        raise ScriptError(f"an answer is a mapping of outputs, or a function that returns one, not {given!r}")
     found: Outputs = {}
     for name, value in given.items():
         output = by_name.get(name)
@@ -218,20 +222,20 @@ def _invented(workflow: Workflow, name: str) -> OutputVariable:
     return OutputVariable(variable, name, "str", "digest")
 
 
-def _no_such(what: str, name: str, known: Iterable[str]) -> str:
+def _no_such(what: str, name: object, known: Iterable[str]) -> str:
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(str(name), names, n=1)
     instead = f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
     return f"{what} {name!r}{instead}"
 
 
 def _checked(times: int) -> int:
-    if not 1 <= times <= MOST_TIMES:
-        raise ScriptError(f"times must lie between 1 and {MOST_TIMES:,}, not {times}")
+    if type(times) is not int or not 1 <= times <= MOST_TIMES:
+        raise ScriptError(f"times must lie between 1 and {MOST_TIMES:,}, not {times!r}")
     return times
 
 
 def _span(seconds: float) -> float:
-    if not 0 <= seconds <= FOREVER:
-        raise ScriptError(f"seconds must be 0 or more, not {seconds}")
+    if type(seconds) not in {int, float} or not 0 <= seconds <= FOREVER:
+        raise ScriptError(f"seconds must be 0 or more, not {seconds!r}")
     return seconds

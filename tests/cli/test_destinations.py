@@ -37,6 +37,30 @@ def test_batch_validate_json_refuses_to_overwrite_manifest(opus, to, tmp_path):
     assert stat.S_IMODE((tmp_path / "found.json").stat().st_mode) == 0o666 & ~mask
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
+def test_export_and_validate_take_names_of_stdout_for_stdout(opus, to, tmp_path, name):
+    texts(tmp_path, 2)
+    assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
+    said = opus("batch", "export", "b", "--format", "csv", "--output", name)
+    assert (said.code, said.err) == (0, "2 rows\n")
+    assert said.out.startswith("index,key,")
+    found = opus("batch", "validate", "texts.csv", "--workflow", TEXT, "--json", name, env=to)
+    assert found.json["rows"] == 2
+
+
+@pytest.mark.parametrize("name", ["/dev/stderr", "/dev/null", "/dev/full", "/proc/self/fd/2"])
+def test_export_and_validate_put_no_file_in_place_of_a_device(opus, name):
+    before = os.lstat(name).st_mode if os.path.lexists(name) else None
+    for words in (
+        ("export", "b", "--format", "csv", "--output"),
+        ("validate", "m.csv", "--workflow", TEXT, "--json"),
+    ):
+        said = opus("batch", *words, name)
+        assert said.code == 2
+        assert f"{name} is no place for a file: name another one, or - for stdout" in said.err
+    assert before == (os.lstat(name).st_mode if os.path.lexists(name) else None)
+
+
 def test_download_option_refuses_batch_directory(opus, to, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "ledger.db").write_bytes(b"")

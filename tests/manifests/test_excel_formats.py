@@ -28,6 +28,7 @@ BINDING = Binding(
         given("List", "array"),
         given("Counts", "array", item_type="int"),
         given("Flag", "bool"),
+        given("Json", "json_string"),
         given("Flags", "array", item_type="bool"),
     )
 )
@@ -328,10 +329,20 @@ def test_xlsx_text_that_its_format_hides_is_refused(sheet):
 @pytest.mark.parametrize(("value", "shown"), [(True, "TRUE"), (False, "FALSE")])
 def test_xlsx_truth_value_is_the_word_that_is_seen_for_text(sheet, value, shown):
     path = sheet(
-        {"Text": (value, "General"), "List": (value, "0"), "Flag": (value, "0"), "Flags": (value, "0")}
+        {
+            "Text": (value, "General"),
+            "List": (value, "0"),
+            "Flag": (value, "0"),
+            "Flags": (value, "0"),
+            "Json": (value, "0"),
+        }
     )
     (row,) = inputs(path)
-    assert row == {"Text": shown, "List": [shown], "Flag": value, "Flags": [value]}
+    assert row == {"Text": shown, "List": [shown], "Flag": value, "Flags": [value], "Json": value}
+
+
+def test_xlsx_number_is_what_is_stored_for_json(sheet):
+    assert inputs(sheet({"Text": (12, "000"), "Json": (12, "000")})) == [{"Text": "012", "Json": 12}]
 
 
 async def test_xlsx_separators_of_each_computers_own_are_told(sheet, simulate, connect):

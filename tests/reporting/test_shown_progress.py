@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from client_tools import settings
@@ -129,6 +131,43 @@ def test_progress_on_a_terminal_redraws_and_leaves_prints_and_a_last_line(simula
     assert "\x1b[2K" in text or "\x1b[1A" in text, "nothing was redrawn"
     assert text.count("True") == 12
     assert "12/12 done, 0 failed" in "".join(text.splitlines()[-3:]), "the last frame is erased, a line stays"
+
+
+WRITES_FILE = """
+    import builtins, functools
+    lines = open(sys.argv[3], "w")
+    print = functools.partial(builtins.print, file=lines)
+"""
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "<&- >&- 2>&-", "2>/dev/full", ">&- 2>/dev/full"])
+def test_progress_that_nobody_sees_loses_no_outcome(simulator, tmp_path, streams):
+    if "full" in streams and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    said = tmp_path / "said"
+    words = [sys.executable, "-c", program(WRITES_FILE), simulator.service_key, simulator.base_url, str(said)]
+    done = subprocess.run(["sh", "-c", f"exec {shlex.join(words)} {streams}"], check=False)
+    assert done.returncode == 0
+    assert said.read_text().count("True") == 12
+
+
+def test_progress_on_a_terminal_that_goes_away_loses_no_outcome(simulator, tmp_path):
+    leader, follower = pty.openpty()
+    said = tmp_path / "said"
+    words = [sys.executable, "-c", program(WRITES_FILE), simulator.service_key, simulator.base_url, str(said)]
+    env = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' HUP; exec {shlex.join(words)}"],  # as under nohup
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        env={**env, "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(follower)
+    assert os.read(leader, 1)  # it has begun to draw
+    os.close(leader)
+    assert process.wait() == 0
+    assert said.read_text().count("True") == 12
 
 
 def test_progress_on_a_terminal_leaves_redirected_stdout_alone(simulator, tmp_path):

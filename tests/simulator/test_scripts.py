@@ -282,6 +282,18 @@ async def test_callback_of_a_held_job_comes_with_its_answer(simulator, opus):
         (lambda to: to.delay_next(TEXT, -1), "seconds must be 0 or more"),
         (lambda to: to.pause_next("nowhere"), "no workflow 'nowhere'"),
         (lambda to: to.answer("nowhere", lambda inputs: {}), "no workflow 'nowhere'"),
+        (
+            lambda to: to.answer(TEXT, [1]),
+            "an answer is a mapping of outputs, or a function that returns one",
+        ),
+        (lambda to: to.answer(TEXT, "said"), "an answer is a mapping of outputs"),
+        (lambda to: to.answer(None, {}), "there is no workflow None; there are "),
+        (lambda to: to.fail_next(TEXT, "2"), "times must lie between 1 and 100,000, not '2'"),
+        (lambda to: to.fail_next(TEXT, 1.5), "times must lie between 1 and 100,000, not 1.5"),
+        (lambda to: to.fail_next(TEXT, node=5), "has no node 5; there are "),
+        (lambda to: to.delay_next(TEXT, "2"), "seconds must be 0 or more, not '2'"),
+        (lambda to: to.pause_next(TEXT, True), "seconds must be 0 or more, not True"),
+        (lambda to: to.resume([1]), "job [1] does not wait for a person"),
     ],
 )
 def test_script_that_cannot_be_followed_is_refused_with_what_there_is(simulator, command, said):

@@ -87,7 +87,7 @@ def found(
     """
     source = ManifestSource.from_facts(meta.as_facts())
     if moved is not None:
-        source = replace(source, manifest=ManifestSource.of(Path(moved)).manifest)
+        source = replace(source, manifest=ManifestSource.of(moved).manifest)
     try:
         manifest = opened(source)
     except ManifestError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.batch.choices import EXPORT_FORMATS, Format
+from opus_async.cli.argument_types import output_file
 from opus_async.cli.batch import existing_batch
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
@@ -59,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--output",
-        type=Path,
+        type=output_file,
         metavar="PATH",
         help="DIR/export.FORMAT by default; - is stdout, for csv and jsonl",
     )

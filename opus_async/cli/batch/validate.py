@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, platforms
+from opus_async.cli.argument_types import output_file
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
@@ -61,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--json",
-        type=Path,
+        type=output_file,
         metavar="FILE",
         help="every problem, and the rest, as one JSON object; - for stdout",
     )

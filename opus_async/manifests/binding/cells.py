@@ -21,7 +21,8 @@ from opus_async.text import quoted
 
 _DEEPEST = 100
 _LONG_EXPONENT = 100
-_STORED = frozenset({"int", "float", "bool", "date"})
+_STORED = frozenset({"int", "float", "bool", "date", "json_string", "object"})
+"""Types that take what is stored: JSON has no signs of currencies, and no zeros in front."""
 _WORDED = frozenset({None, "str", "file"})
 """Types that take a truth value as the word that stands for it; others take it as JSON has it."""
 _WORDS = {"true": True, "false": False}

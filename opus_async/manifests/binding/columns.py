@@ -34,6 +34,7 @@ class Columns:
         filled: The variables that ``--set`` fills.
 
     Attributes:
+        any_takes_files: Whether an input of the workflow takes files.
         bound: Tells what a column is for, by its own name alone; asked some 50 times for each row.
 
     Raises:
@@ -50,6 +51,7 @@ class Columns:
         filled: Collection[str],
     ) -> None:
         self._inputs = workflow.inputs
+        self.any_takes_files = any(map(takes_files, workflow.inputs.values()))
         self._names = InputNames(workflow.inputs)
         self._mapping = {on_one_line(column): target for column, target in mapping.items()}
         self._key = None if key is None else on_one_line(key)

@@ -55,6 +55,16 @@ class Habits:
     """What reads text for a type, where a habit is given for it."""
 
     def __post_init__(self) -> None:
+        given: Mapping[str, Any] = {
+            "decimal": self.decimal,
+            "dates": self.dates,
+            "true": self.true,
+            "false": self.false,
+        }
+        if wrong := [
+            f"{name}={value!r}" for name, value in given.items() if not isinstance(value, str | None)
+        ]:
+            raise ValueError(f"{wrong[0]} is no text, as a habit is")
         if self.decimal not in {None, *DECIMALS}:
             raise ValueError(f"decimal={self.decimal!r} is none of ',' and '.'")
         if self.dates not in {None, *ORDERS}:

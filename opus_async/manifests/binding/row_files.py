@@ -35,7 +35,7 @@ class RowFiles:
         self._columns = columns
         self._cells = cells
         self._constants = constants
-        self._allow_outside = allow_outside
+        self._confined = not allow_outside and columns.any_takes_files
         self._fences: dict[Path, Fence] = {}
 
     def of_row(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
@@ -86,7 +86,7 @@ class RowFiles:
         Returns:
             Column and path, as the row names it.
         """
-        if self._allow_outside:
+        if not self._confined:
             return []
         fence = self._fences.get(base)
         if fence is None:

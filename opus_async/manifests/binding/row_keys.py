@@ -17,6 +17,7 @@ from opus_async.text import quoted
 
 LONGEST = 200
 """Characters of a key."""
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 _SHORT = 20
 """Characters of a digest that make a key: a billion rows do not meet by chance."""
 
@@ -163,4 +164,4 @@ def _canonical(value: Any) -> Any:
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()
+    return _ENCODER.encode(content).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opus_async.manifests.blanks import carries_nothing, looks_blank
+from opus_async.manifests.blanks import carries_nothing, each_visible, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.header import header_name
 from opus_async.manifests.readers.text_lines import DAMAGED, ZERO
@@ -34,27 +34,23 @@ def numbered(rows: Iterable[RawRow], columns: Sequence[str]) -> Iterator[Record]
     """
     index = 0
     for row in rows:
-        unreadable = row.unreadable
-        if not unreadable and row.past is None and carries_nothing(row.cells):
-            continue
-        if columns and _repeats(columns, row.cells):
-            unreadable = (HEADER_AGAIN,)
-        cells = row.cells
-        if any(isinstance(value, str) and _is_odd(value) for value in cells.values()):
+        cells, unreadable = row.cells, row.unreadable
+        texts = [value for value in cells.values() if isinstance(value, str)]
+        if not texts or not each_visible(texts) or ZERO in "".join(texts):  # of most rows none is true
+            if not unreadable and row.past is None and carries_nothing(cells):
+                continue
             if all(found.column is not None for found in unreadable):
                 unreadable += tuple(_damaged(cells))
-            cells = {
-                name: value
-                for name, value in cells.items()
-                if not (isinstance(value, str) and _is_odd(value))
-            }
+            cells = {name: value for name, value in cells.items() if not _is_odd(value)}
+        if columns and _repeats(columns, cells):
+            unreadable = (HEADER_AGAIN,)
         yield Record(index=index, where=row.where, cells=cells, past=row.past, unreadable=unreadable)
         index += 1
 
 
-def _is_odd(text: str) -> bool:
+def _is_odd(value: Any) -> bool:
     """Whether a cell looks empty, and is so, whatever blanks it holds; or has a zero byte."""
-    return looks_blank(text) or ZERO in text
+    return isinstance(value, str) and (looks_blank(value) or ZERO in value)
 
 
 def _damaged(cells: Mapping[str, Any]) -> Iterator[Unreadable]:

@@ -144,6 +144,8 @@ class RowCheck:
         self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable]
     ) -> list[InputProblem]:
         """The problems but those that a cell is missing which cannot be read."""
+        if not wrong:
+            return []
         columns = {cell.column for cell in refused}
         targets = (self._binding.column(cell.column).input for cell in refused if cell.column)
         filled = {target.variable_name for target in targets if target}

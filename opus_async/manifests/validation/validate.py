@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
-from opus_async.errors import ManifestError, OpusError
+from opus_async.arguments import FUNCTION, PRICE, Kind, checked, instance, number
+from opus_async.errors import ConfigurationError, ManifestError, OpusError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.outside_files import Outside
@@ -35,6 +36,18 @@ _TURN = 0.02
 """Seconds of checking after which other tasks of the event loop get a turn."""
 
 
+@checked(
+    ConfigurationError,
+    manifest=Kind(
+        "a manifest, as open_manifest gives it", lambda value: callable(getattr(value, "records", None))
+    ),
+    binding=instance(Binding),
+    on_problem=FUNCTION,
+    on_progress=FUNCTION,
+    limit=number("a whole number, 0 or more", lambda value: value >= 0, whole=True),
+    pace=instance(ThroughputAssumptions),
+    price=PRICE,
+)
 async def validate(
     manifest: Manifest,
     binding: Binding,
@@ -64,6 +77,7 @@ async def validate(
         What was found. A manifest that cannot be read to its end is a problem too, and raises nothing.
 
     Raises:
+        ConfigurationError: An argument is of the wrong kind.
         OpusError: The platform cannot be asked, or there is no room for temporary files.
     """
     problems = ProblemCounts(on_problem, limit)

@@ -69,6 +69,7 @@ class Tracked:
         rows: Its rows by run id: a server that starts a run again makes another one.
         answered: The pause that was answered last, until it was seen to be over.
         is_told: Whether it was told that it has a row.
+        answered_before: The pause of which it was found that an earlier process has answered it.
         looked_at: When the last reading began that would have shown any row of it, in seconds of the loop's
             clock.
         reread_at: When all rows since it was ordered were looked through for it last.
@@ -82,6 +83,7 @@ class Tracked:
     elsewhere: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     answered: PauseSeen | None = None
+    answered_before: PauseSeen | None = None
     is_told: bool = False
     looked_at: float | None = None
     reread_at: float | None = None
