@@ -1,19 +1,7 @@
 """Many jobs, durable: no row lost, no row billed twice. Knows ``platform.py``, and no platform.
 
-    api         run, resume, retry, resolve: where to begin reading
-    options     what is asked for, and how it is run
-    arguments   what the arguments of these functions may be
-    rows, world, result   values
-    ports       what a batch needs of others: store, queue, journal of the workers, shard runner
-    observer    who is told what meanwhile
-    choices     words that the command line and the library share
-    planning/   from what is asked for to rows in the ledger, and to a session
-    running/    one session: shards of rows, results, result files
-    ledger/     the only memory: SQLite, and results.jsonl
-    outputs/    exports, failures.jsonl, summary.json, the status
-    report/     report.html
-
-The names below are loaded when first used.
+What each module is for, and where to begin reading, is in ``README.md``. The names below are loaded when
+first used.
 """
 
 from __future__ import annotations

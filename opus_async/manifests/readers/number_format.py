@@ -175,10 +175,10 @@ def _number(section: Section, number: Decimal, thousands: str, *, signed: bool) 
     behind = [place for place in places if place not in before]
     number *= 10 ** (_PERCENT * sum(part == ("sign", "%") for part in section.parts))
     last = max(before, default=-1)
-    scale = 0
-    while section.parts[last + 1 + scale : last + 2 + scale] == (("sign", ","),):
-        scale += 1
-    grouped = any(section.parts[place] == ("sign", ",") for place in range(before[0] if before else 0, last))
+    scale = _commas_behind(section, last) + (_commas_behind(section, behind[-1]) if behind else 0)
+    grouping = section.parts[before[0] : last].count(("sign", ",")) if before else 0
+    if section.parts.count(("sign", ".")) > 1 or section.parts.count(("sign", ",")) > grouping + scale:
+        raise UnknownFormatError  # a sign where it means nothing that is told anywhere
     try:
         number = number.scaleb(-_THOUSAND * scale).quantize(Decimal(1).scaleb(-len(behind)), ROUND_HALF_UP)
     except InvalidOperation:
@@ -186,7 +186,7 @@ def _number(section: Section, number: Decimal, thousands: str, *, signed: bool) 
     if signed and not number:
         raise UnknownFormatError  # rounded to zero: programs do not agree whether the sign stays
     whole, _, fraction = format(number, "f").partition(".")
-    separator = thousands if grouped else ""
+    separator = thousands if grouping else ""
     texts = dict(zip(before, _whole_digits(section, before, whole.lstrip("0"), separator), strict=True))
     texts |= zip(behind, _fraction_digits(section, behind, fraction), strict=True)
     if point is not None:
@@ -195,6 +195,14 @@ def _number(section: Section, number: Decimal, thousands: str, *, signed: bool) 
         texts.get(place, "" if (kind, text) == ("sign", ",") else text)
         for place, (kind, text) in enumerate(section.parts)
     )
+
+
+def _commas_behind(section: Section, place: int) -> int:
+    """How many commas stand directly behind a digit: each divides the number by a thousand."""
+    count = 0
+    while section.parts[place + 1 + count : place + 2 + count] == (("sign", ","),):
+        count += 1
+    return count
 
 
 def _whole_digits(section: Section, places: Sequence[int], digits: str, separator: str) -> list[str]:
