@@ -78,7 +78,7 @@ class OperativusClient(PlatformClient):
         username: With ``password``, instead of a token: logs in once for all tasks, and again when the token
             has expired. Default: ``OPERATIVUS_USERNAME`` and ``OPERATIVUS_PASSWORD``.
         password: Of that user; a wrong one is tried once.
-        limits: How much happens at once. Without ``api_rate``, 45 requests a second: servers refuse more
+        limits: How much happens at once. Without ``api_rate``, 42 requests a second: servers refuse more
             than 50.
         timeouts: How long one thing may take.
         retry: What happens when a request fails.
