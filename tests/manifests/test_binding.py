@@ -502,3 +502,23 @@ def test_manifest_error_tells_its_summary_without_the_problems(invoices):
         invoices.check(["Due dat"])
     assert refused.value.summary == "The manifest does not fit the workflow; nothing was sent:"
     assert refused.value.message == "\n  - ".join((refused.value.summary, *refused.value.problems))
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("2025-11-09T10:30", "2025-11-09"),
+        (" 2025-11-09 00:00:00 ", "2025-11-09"),
+        ("2025-11-09T23:59:59.123456+01:00", "2025-11-09"),
+        ("2025-11-09T00:00:00Z", "2025-11-09"),
+        (datetime(2025, 11, 9, 23, 59, tzinfo=UTC), "2025-11-09"),
+        ("2025-11-09", "2025-11-09"),
+        ("2025-11-09T", "2025-11-09T"),
+        ("9.11.2025 10:30", "9.11.2025 10:30"),
+    ],
+)
+def test_binding_date_and_time_is_its_day_however_it_is_written(written, sent, tmp_path):
+    binding = Binding(INVOICES)
+    assert binding.expand_globs({"Due date": written}, tmp_path) == {"Due date": sent}
+    text = binding.expand_globs({"Number": written}, tmp_path)["Number"]
+    assert text == (written if isinstance(written, str) else written.isoformat())

@@ -231,8 +231,33 @@ def test_csv_unclosed_quote_takes_no_other_line_with_it(table):
 def test_csv_unclosed_quote_before_other_quotes_names_all_lines(table):
     (told,) = problems(table('a,b\n1,2\n3,"4\n5,6\n7,""8\n'))
     assert told.startswith("lines 3 to 5: a double quote opens a cell here that is never closed")
-    (told,) = problems(table('a,b\n1,2\n3,"4\n5,6\n7,"8"\n9,10\n'))
+    (told,) = problems(table('a,b\n1,2\n3,"4\n5,6\n7,8 "x" 9\n9,10\n'))
     assert told.startswith("lines 3 to 5: inside a cell in double quotes")
+
+
+def test_csv_unclosed_quote_before_cells_in_quotes_takes_no_other_line_with_it(table):
+    manifest = table('a,b\n1,2\n3,"4\n5,6\n"7","8"\n9,"10\n11"\n')
+    assert rows(manifest) == [
+        {"a": "1", "b": "2"},
+        {},
+        {"a": "5", "b": "6"},
+        {"a": "7", "b": "8"},
+        {"a": "9", "b": "10\n11"},
+    ]
+    (told,) = problems(manifest)
+    assert told.startswith("line 3: a double quote opens a cell here that is never closed")
+
+
+@pytest.mark.parametrize("end", ["", '"hello", they said"\n8,9\n'])
+def test_csv_unclosed_quote_of_a_text_gives_no_rows_of_its_lines(table, end):
+    text = "Dear Sir, hello\nthis is a text\nof lines, with commas\n"
+    manifest = table(f'a,b\n1,2\n3,"{text}{end}')
+    assert [row for row in rows(manifest) if row] == [
+        {"a": "1", "b": "2"},
+        *([{"a": "8", "b": "9"}] if end else []),
+    ]
+    (told,) = problems(manifest)
+    assert told.startswith("lines 3 to ")
 
 
 def test_csv_unclosed_quote_of_only_column_names_all_lines(table):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,6 +26,10 @@ _STORED = frozenset({"int", "float", "bool", "date", "json_string", "object"})
 """Types that take what is stored: JSON has no signs of currencies, and no zeros in front."""
 _WORDED = frozenset({None, "str", "file"})
 """Types that take a truth value as the word that stands for it; others take it as JSON has it."""
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
+    r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
+)
 _WORDS = {"true": True, "false": False}
 _LOWER = {True: "true", False: "false"}
 
@@ -34,8 +39,8 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
 
     Of what is seen otherwise than it is stored, inputs of numbers, dates and truth values take what is
     stored, all others what is seen. A truth value is for an input of text the word that JSON has. Dates and
-    times become ISO text (a datetime for an input of type ``date``: its day), decimals their digits, UUIDs
-    and durations text.
+    times become ISO text (for an input of type ``date`` a date and time, also as ISO text, its day), decimals
+    their digits, UUIDs and durations text.
 
     Raises:
         Unfit: JSON cannot hold it; or text is wanted, and what is seen cannot be told.
@@ -43,7 +48,7 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, Displayed):
         value = _wanted(value, target)
     if value is None or isinstance(value, str | bool | int):
-        return _LOWER[value] if isinstance(value, bool) and target and target.type == "str" else value
+        return value if target is None else _plain(value, target)
     if isinstance(value, float | Decimal):
         return _number(value)
     if isinstance(value, datetime) and target is not None and target.type == "date":
@@ -59,6 +64,19 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, Mapping):
         return {str(name): to_json_value(item, None, depth + 1) for name, item in value.items()}
     raise Unfit("holds a value of type {}, which an input cannot take", type(value).__name__)
+
+
+def _plain(value: str | float | None, target: InputField) -> Any:
+    """What JSON can hold anyhow, as an input takes it."""
+    if isinstance(value, bool) and target.type == "str":
+        return _LOWER[value]
+    return iso_day(value) if isinstance(value, str) and target.type == "date" else value
+
+
+def iso_day(text: str) -> str:
+    """The day of a date and time in ISO 8601, its own whatever the zone; other text as it is."""
+    moment = _MOMENT.fullmatch(text.strip())
+    return moment[1] if moment else text
 
 
 def takes_shown(value: Displayed, target: InputField | None) -> bool:

@@ -167,15 +167,15 @@ class DelimitedManifest:
                 "stand in double quotes"
             )
 
-    def _rows_of(self, text: io.TextIOWrapper, least: int = 0) -> Iterator[TableRow]:
+    def _rows_of(self, text: io.TextIOWrapper, least: int = 0, most: int = 0) -> Iterator[TableRow]:
         table = TableText(self.path.name, self._delimiter, self._newline, self._lines_above)
-        return table_rows(text, table, least)
+        return table_rows(text, table, least, most)
 
     def _raw_rows(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
         names = self._names
         width = len(names)
         needed = max(place for place, name in enumerate(names, 1) if name)
-        rows = self._rows_of(text, 1 if self._pads else needed)
+        rows = self._rows_of(text, 1 if self._pads else needed, width)
         next(rows)  # the header
         for line in rows:
             row = line.cells

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from opus_async.manifests.blanks import all_blank
+from opus_async.manifests.blanks import all_blank, looks_blank
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL
 from opus_async.manifests.readers.text_lines import (
     DAMAGED,
@@ -20,6 +20,8 @@ from opus_async.manifests.readers.text_lines import (
 
 LONGEST_ROW = 32 << 20
 """Characters of one row, however many lines it has: with all its cells about 400 MB of memory at most."""
+_NEVER_CLOSED = "a double quote opens a cell here that is never closed: close it, or double it if it is text"
+_CLOSED_LATE = "expected after"
 _END_OF_DOS_FILE = "\x1a"
 
 
@@ -62,18 +64,19 @@ class TableText(NamedTuple):
     lines_above: int
 
 
-def table_rows(text: io.TextIOWrapper, table: TableText, least: int = 0) -> Iterator[TableRow]:
+def table_rows(text: io.TextIOWrapper, table: TableText, least: int = 0, most: int = 0) -> Iterator[TableRow]:
     """The rows that are not blank.
 
-    A quote that is never closed takes all that follows into its cell. Where no row has fewer than some cells
-    and no other quote follows, only the line of that quote is a bad row: the next ones are read on their own,
-    and a line of text that was meant to be in the cell has too few cells to be taken for a row. A row that is
-    too long ends where its quotes say, and if that is nowhere, as one with a quote that is never closed.
+    A quote that is never closed takes into its cell what follows, to the next quote or to the end. Where a
+    row has some cells at least, and the lines that it took have so many or all have fewer, its own line alone
+    is a bad row, and they are read on their own: lines of a text have too few to be taken for rows. A row
+    that is too long ends where its quotes say, and if that is nowhere, as one with a quote never closed.
 
     Args:
         text: The file, from its beginning.
         table: How it is written.
-        least: How many cells a row has at least; 0 where that is not known.
+        least: How many cells a row has at least; 0 where that is not known, or where it may have fewer.
+        most: How many cells it has at most.
 
     Raises:
         ManifestError: The end of a row that is too long is not found.
@@ -90,10 +93,13 @@ def table_rows(text: io.TextIOWrapper, table: TableText, least: int = 0) -> Iter
         except StopIteration:
             return
         except (csv.Error, RowTooLongError) as error:
+            took_rows = least > 1 and _took_rows(lines, table.delimiter, least, most)
             problem = DAMAGED if lines.has_zeros() else _advice(error)
+            if took_rows and lines.number > first and _CLOSED_LATE in problem:
+                problem = _NEVER_CLOSED
             if _is_too_long(error):
-                _find_end(lines, table, first, least)
-            elif _never_closed(error) and least > 1 and '"' not in lines.rest_of_row():
+                _find_end(lines, table, first, took_rows=took_rows, least=least)
+            elif took_rows:
                 lines.end_row_at_first_line()
             yield TableRow(first, lines.number, None, problem)
             continue
@@ -137,13 +143,15 @@ class _Scan:
     Attributes:
         in_quotes: Whether a cell in quotes is not closed yet.
         cells: How many cells there are so far.
-        is_sound: Whether there was nothing so far that the csv module refuses.
+        is_sound: Whether there was nothing so far that the csv module refuses: text behind a closed cell.
+        opened: Whether the quote that seemed to close that cell stands where one opens a cell.
     """
 
     def __init__(self, delimiter: str) -> None:
         self.in_quotes = False
         self.cells = 1
         self.is_sound = True
+        self.opened = False
         self._delimiter = delimiter
         self._begins_cell = True
         self._behind_quote = False
@@ -157,8 +165,10 @@ class _Scan:
                 if piece[place] == '"':  # doubled: one of the text
                     self.in_quotes = True
                     place += 1
-                else:
-                    self.is_sound = self.is_sound and piece[place] in (self._delimiter, "\r", "\n")
+                elif self.is_sound and piece[place] not in (self._delimiter, "\r", "\n"):
+                    self.is_sound = False
+                    before = piece[place - 2 : place - 1] if place > 1 else "\n"
+                    self.opened = before in (self._delimiter, "\r", "\n")
             elif self.in_quotes:
                 place = piece.find('"', place) + 1
                 if not place:
@@ -179,7 +189,29 @@ class _Scan:
         return end
 
 
-def _find_end(lines: _TableLines, table: TableText, begins: int, least: int) -> None:
+def _took_rows(lines: _TableLines, delimiter: str, least: int, most: int) -> bool:
+    """Whether a cell whose quote was not closed took lines that are rows of their own, or harm nobody so.
+
+    A text has lines with some cells and lines with fewer: of these none may be taken for a row.
+    """
+    rest = lines.rest_of_row()
+    if not rest:
+        return True
+    scan = _Scan(delimiter)
+    scan.add(lines.first_of_row())
+    scan.add(rest)
+    taken = rest.splitlines()[: -1 if lines.in_line else None]  # the last is cut off there
+    if not scan.is_sound:
+        if not scan.opened:
+            return False
+        taken = [line for line in taken if '"' not in line]
+    elif '"' in rest:
+        return False
+    counts = {line.count(delimiter) + 1 for line in taken if not looks_blank(line)}
+    return all(least <= count <= most for count in counts) or all(count < least for count in counts)
+
+
+def _find_end(lines: _TableLines, table: TableText, begins: int, *, took_rows: bool, least: int) -> None:
     """Read to the end of a row that is too long.
 
     Raises:
@@ -196,9 +228,9 @@ def _find_end(lines: _TableLines, table: TableText, begins: int, least: int) -> 
 
     if lines.in_line and lines.begins_row:
         lines.read_on(scan.add, lambda: True, to_end=True)
-    if not (lines.in_line or scan.in_quotes) or lines.read_on(scan.add, ends, to_end=least <= 1):
+    if not (lines.in_line or scan.in_quotes) or lines.read_on(scan.add, ends, to_end=not took_rows):
         return
-    if least <= 1:
+    if not took_rows:
         raise too_long(table.name, begins, LONGEST_ROW)
     lines.end_row_at_first_line()
 
@@ -207,17 +239,13 @@ def _is_too_long(error: Exception) -> bool:
     return isinstance(error, RowTooLongError) or "field limit" in str(error)
 
 
-def _never_closed(error: Exception) -> bool:
-    return "unexpected end" in str(error)
-
-
 def _advice(error: Exception) -> str:
     """What is wrong with a row that cannot be read, and the fix."""
     words = str(error)
     if isinstance(error, RowTooLongError):
         return row_too_long(LONGEST_ROW)
     if "unexpected end" in words:
-        return "a double quote opens a cell here that is never closed: close it, or double it if it is text"
+        return _NEVER_CLOSED
     if "new-line" in words:
         return "a line break (CR) in the middle of a row: a cell of several lines must stand in double quotes"
     if "field limit" in words:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.cells import iso_day
 from opus_async.manifests.binding.habits import DECIMALS, ORDERS, plain_date, plain_number
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.text import quoted
@@ -165,7 +166,7 @@ def _note_number(column: _Column, text: str) -> None:
 
 
 def _note_date(column: _Column, text: str) -> None:
-    if _DAY.fullmatch(text):
+    if _DAY.fullmatch(iso_day(text)):
         return
     column.foreign = True
     column.fits = {order for order in column.fits if plain_date(text, order) is not None}
