@@ -51,11 +51,10 @@ class JobNote:
         self.path = None
 
     def _written(self, job_id: str) -> Path | None:
-        again = self._target.wait(job_id)
-        text = (
-            f"Job {job_id} was started, and is billed when it completes. stderr could not be written.\n"
-            + (f"How it ended, and what it gave: {again}\n" if again else "")
-        )
+        bill = f", and is {self._target.entry.billed}" if self._target.entry.billed else ""
+        text = f"Job {job_id} was started{bill}. stderr could not be written.\n"
+        if wait := self._target.wait(job_id):
+            text += f"How it ended, and what it gave: {wait}\n"
         for folder in _folders():
             path = folder / f"opus-async-job-{safe_text(job_id)}.txt"
             with suppress(OSError):

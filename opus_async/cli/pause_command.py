@@ -99,6 +99,7 @@ class _Program(asyncio.SubprocessProtocol):
         stderr: Likewise.
         wrote_too_much: Whether it was given up for that.
         ended: Done when it is over and its streams are closed, or when it is given up.
+        exited: Done when the program itself is over, whatever it has started.
         buried: Done when nothing is left of it.
     """
 
@@ -107,6 +108,7 @@ class _Program(asyncio.SubprocessProtocol):
         self.stdout, self.stderr = bytearray(), bytearray()
         self.wrote_too_much = False
         self.ended: asyncio.Future[None] = loop.create_future()
+        self.exited: asyncio.Future[None] = loop.create_future()
         self.buried: asyncio.Future[None] = loop.create_future()
         self._transport: asyncio.SubprocessTransport | None = None
 
@@ -129,6 +131,11 @@ class _Program(asyncio.SubprocessProtocol):
             self.wrote_too_much = True
             self.ended.set_result(None)
 
+    def process_exited(self) -> None:
+        """It is over, and its exit code is known."""
+        if not self.exited.done():
+            self.exited.set_result(None)
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """It has ended, and its streams are closed."""
         for future in (self.ended, self.buried):
@@ -141,6 +148,7 @@ async def _bury(transport: asyncio.SubprocessTransport, program: _Program) -> No
     if not program.buried.done():
         with suppress(ProcessLookupError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
+    await program.exited  # else closing would take its exit code from asyncio, which complains of that
     transport.close()
     await program.buried
 

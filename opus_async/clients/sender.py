@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -72,6 +73,7 @@ class Sender:
     Attributes:
         base_url: As given.
         key_worked: Whether any response but a 401 or 403 was ever read.
+        key_worked_at: When the last of these was read, in seconds of the loop's clock.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Sender:
     ) -> None:
         self.base_url = base_url
         self.key_worked = False
+        self.key_worked_at = -math.inf
         self._http = http
         self._retrier = retrier
         self._auth = auth
@@ -201,7 +204,8 @@ class Sender:
                 self._http.distrust(request.url)
             self._secrets.mask_error(error, call.secret)
             raise
-        self.key_worked = self.key_worked or answer.status not in _DENIED
+        if answer.status not in _DENIED:
+            self.key_worked, self.key_worked_at = True, asyncio.get_running_loop().time()
         return value
 
     async def _after_auth_failure(

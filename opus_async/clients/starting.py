@@ -16,7 +16,7 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.events import FailureClass
-from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer
+from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer, nothing
 from opus_async.transport.failures import classify
 from opus_async.wire.messages import ApiRequest, ApiResponse
 
@@ -27,7 +27,7 @@ async def send_start(
     sender: Sender,
     call: ApiRequest,
     read: Callable[[ApiResponse], ValueT],
-    about_to_send: AboutToSend,
+    about_to_send: AboutToSend = nothing,
     *,
     on_attempt: Callable[[], None] = lambda: None,
 ) -> ValueT:

@@ -5,6 +5,7 @@ Nothing here knows what order the calls belong in, or what a job is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -22,6 +23,9 @@ from opus_async.wire.messages import ApiRequest, ApiResponse
 
 ValueT = TypeVar("ValueT")
 
+TRUSTED_FOR = 60.0
+"""Seconds after a good answer for which a token is taken to be valid still."""
+
 
 class Api:
     """The Operativus API, authenticated as one user.
@@ -37,6 +41,7 @@ class Api:
         self.base_url = sender.base_url
         self._sender = sender
         self._send = sender.send
+        self._trying_token = asyncio.Lock()
 
     async def authenticate(self) -> None:
         """Log in, where that is needed and was not done yet.
@@ -45,6 +50,19 @@ class Api:
             AuthenticationError: The credentials are refused, now or before.
         """
         await self._sender.authenticate()
+
+    async def try_token(self) -> None:
+        """See that the token is valid, and renew it if not, unless it has just worked.
+
+        For calls that may not be repeated: they are not sent again with a newer token.
+
+        Raises:
+            AuthenticationError: The credentials are refused, now or before.
+        """
+        await self.authenticate()
+        async with self._trying_token:
+            if asyncio.get_running_loop().time() - self._sender.key_worked_at > TRUSTED_FOR:
+                await self.workflows(page=0, size=1)
 
     # Workflows
 

@@ -22,6 +22,7 @@ from opus_async.operativus.api import Api
 from opus_async.operativus.auth import auth_for
 from opus_async.operativus.client_secrets import ClientSecrets
 from opus_async.operativus.listing.source import RunSource
+from opus_async.operativus.listing.tracked import PauseSeen
 from opus_async.operativus.models import Run
 from opus_async.operativus.outputs import OutputReader
 from opus_async.operativus.platform import INPUT_NAME, OPERATION_LIMITS, BoundText, OperativusPlatform
@@ -77,7 +78,7 @@ class OperativusClient(PlatformClient):
         username: With ``password``, instead of a token: logs in once for all tasks, and again when the token
             has expired. Default: ``OPERATIVUS_USERNAME`` and ``OPERATIVUS_PASSWORD``.
         password: Of that user; a wrong one is tried once.
-        limits: How much happens at once. Without ``api_rate``, 45 requests a second: servers refuse more
+        limits: How much happens at once. Without ``api_rate``, 42 requests a second: servers refuse more
             than 50.
         timeouts: How long one thing may take.
         retry: What happens when a request fails.
@@ -248,7 +249,7 @@ class OperativusClient(PlatformClient):
         self,
         workflow_id: str,
         *,
-        memory: Cache | None = None,  # noqa: ARG002 - nothing is uploaded that could be kept
+        memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
     ) -> Lifecycle[Any, BoundText]:
@@ -260,7 +261,7 @@ class OperativusClient(PlatformClient):
 
         Args:
             workflow_id: The workflow.
-            memory: Not needed.
+            memory: Where it is kept which pauses were answered, so that no later process answers them again.
             version_number: None: workflows have no versions.
             version_id: None, likewise.
 
@@ -269,11 +270,11 @@ class OperativusClient(PlatformClient):
         """
         if version_number is not None or version_id is not None:
             raise ConfigurationError("Workflows of Operativus have no versions: name none")
-        return self._new_lifecycle(self._new_platform(workflow_id))
+        return self._new_lifecycle(self._new_platform(workflow_id, memory))
 
-    def _new_platform(self, workflow_id: str) -> OperativusPlatform:
+    def _new_platform(self, workflow_id: str, memory: Cache | None = None) -> OperativusPlatform:
         self._check_open()
-        return OperativusPlatform(self._api, self._source, self._outputs, workflow_id)
+        return OperativusPlatform(self._api, self._source, self._outputs, workflow_id, memory)
 
     def _on_paused(self, workflow_id: str, on_pause: OnPause | None) -> OnPaused:
         """What follows when a job pauses: it is handed back, or answered by the caller's function."""
@@ -291,7 +292,9 @@ class OperativusClient(PlatformClient):
         async def answer(job: PausedJob) -> str | None:
             tracked = listing.tracked(job.remote_id)
             run = None if tracked is None else tracked.run
-            if run is None or await waits_for_route(self._api, run):
+            if tracked is None or run is None or tracked.answered_before == PauseSeen.of(run):
+                return None
+            if await waits_for_route(self._api, run):
                 return None
             text = on_pause(run)
             return await text if inspect.isawaitable(text) else text

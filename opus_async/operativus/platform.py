@@ -11,6 +11,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,11 +34,12 @@ from opus_async.operativus.outputs import OutputReader
 from opus_async.operativus.protocol.requests import named
 from opus_async.operativus.protocol.requests import run as run_request
 from opus_async.operativus.protocol.statuses import Pause, pause_of
-from opus_async.operativus.resuming import Resumer
+from opus_async.operativus.resuming import AnswersSent, Resumer
 from opus_async.operativus.stages import STAGES
 from opus_async.platform import (
     AboutToSend,
     AmbiguousStart,
+    Cache,
     JobResult,
     StartAnswer,
     StartCheck,
@@ -72,6 +74,7 @@ class OperativusPlatform:
         runs: The runs of all workflows of the client, looked after together.
         outputs: Reads what runs gave.
         workflow_id: The workflow.
+        memory: Where it is kept which pauses were answered; None for nowhere.
     """
 
     stages = STAGES
@@ -82,7 +85,9 @@ class OperativusPlatform:
     uploads_reused = 0
     job_page = None
 
-    def __init__(self, api: Api, runs: RunSource, outputs: OutputReader, workflow_id: str) -> None:
+    def __init__(
+        self, api: Api, runs: RunSource, outputs: OutputReader, workflow_id: str, memory: Cache | None = None
+    ) -> None:
         self.workflow_id = named(workflow_id, "workflow id")
         self.status_source: StatusSource = runs
         self.orphaned_jobs = 0
@@ -93,6 +98,7 @@ class OperativusPlatform:
         self._steps: tuple[Step, ...] | None = None
         self._reading_steps = asyncio.Lock()
         self._of_other_workflow: set[str] = set()
+        self._answers = AnswersSent(memory)
 
     @property
     def workflow(self) -> Workflow:
@@ -189,6 +195,7 @@ class OperativusPlatform:
         runs.listing.forget(remote_id)
         runs.starts.forget(remote_id)
         self._of_other_workflow.discard(remote_id)
+        self._answers.forget(remote_id)
 
     def alias_of(self, remote_id: str) -> str | None:
         """The id of the session's run; None while it has not shown."""
@@ -260,7 +267,8 @@ class OperativusPlatform:
 
     async def resume(self, remote_id: str, answer: str) -> None:
         """Answer the pause of the session's run; see :mod:`opus_async.operativus.resuming`."""
-        await Resumer(self._api, self._runs.of(self.workflow_id)).resume(remote_id, answer)
+        resumer = Resumer(self._api, self._runs.of(self.workflow_id))
+        await resumer.resume(remote_id, answer, partial(self._answers.note, remote_id))
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch what the steps of a run gave and did."""

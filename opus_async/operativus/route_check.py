@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 
-from opus_async.errors import OpusError
+from opus_async.errors import APIError, NotFound, OpusError, PermissionDenied
 from opus_async.operativus.api import Api
 from opus_async.operativus.models import Run
 from opus_async.operativus.protocol.statuses import Pause, pause_of
 
 log = logging.getLogger("opus_async.operativus")
 
+_NO_SUCH_CALL = frozenset({400, 405, 501})
+"""Statuses of servers that do not have it, besides 404."""
+
 
 async def waits_for_route(api: Api, run: Run) -> bool:
-    """Whether a paused run has to be told its route, and not a text.
+    """Whether a paused run has to be told its route, and not a text, as far as that can be known.
 
-    Newer servers have one word for both; there the run's route options tell, where they can be had.
+    Newer servers have one word for both; there the run's route options tell. Where the server has no such
+    call, or not for this user, it is a text. Where they could not be read it is not known: a text would make
+    a run that waits for its route go on along any, so that this counts as a route.
     """
     pause = pause_of(run.status)
     if pause is not Pause.REVIEW:
@@ -23,6 +28,14 @@ async def waits_for_route(api: Api, run: Run) -> bool:
     try:
         options = await api.route_options(run.id)
     except OpusError as error:
-        log.info("run %s: its route options could not be read: %s", run.id, error)
-        return False
+        absent = isinstance(error, NotFound | PermissionDenied) or (
+            isinstance(error, APIError) and error.status in _NO_SUCH_CALL
+        )
+        log.log(
+            logging.INFO if absent else logging.WARNING,
+            "run %s: its route options could not be read: %s",
+            run.id,
+            error,
+        )
+        return not absent
     return options.awaiting or bool(options.choices)

@@ -77,7 +77,8 @@ class Runs:
             OpusError: It was not ordered: refused (``NotFound``, ``ValidationFailed``), or not sent.
         """
         session = str(uuid.uuid4()) if session_id is None else requests.named(session_id, "session id")
-        await self._api.authenticate()
+        requests.run(workflow_id, input, session_id=session)  # raises for what cannot be sent
+        await self._api.try_token()
         try:
             return await self._api.run(workflow_id, input, session_id=session)
         except AmbiguousStart as uncertain:
@@ -202,6 +203,8 @@ class Runs:
         Raises:
             AmbiguousExecution: The answer was lost: see whether the run goes on before answering again.
         """
+        requests.resume(run_id, output)  # raises for what cannot be sent
+        await self._api.try_token()
         try:
             return await self._api.resume(run_id, output)
         except OpusError as error:

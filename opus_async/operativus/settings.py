@@ -14,8 +14,9 @@ from opus_async.errors import ConfigurationError
 from opus_async.operativus.protocol.hints import hint
 
 DEFAULT_BASE_URL = "http://localhost:8080"
-API_RATE = 45.0
-"""Requests a second of a client that is given no ``Limits(api_rate=...)``: servers answer 429 from 50 on."""
+API_RATE = 42.0
+"""Requests a second of a client that is given no ``Limits(api_rate=...)``. Servers answer 429 from 50 on, and
+no second is to see more than 45: two may go out at once after a quiet moment."""
 
 VARIABLES = ("OPERATIVUS_BASE_URL", "OPERATIVUS_TOKEN", "OPERATIVUS_USERNAME", "OPERATIVUS_PASSWORD")
 """The variables of the environment that a client reads."""

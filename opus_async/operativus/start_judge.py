@@ -22,6 +22,10 @@ from dataclasses import dataclass
 
 from opus_async.platform import StartCheck
 
+VISIBLE_FOR = 5.0
+"""Seconds for which the row of a later start must have been visible at least, however short the policy's
+grace
+is: rows that a server makes at the same time show in any order."""
 _RECOVERED_MARGIN = 1.0
 """Seconds. How long after a process died what it sent last may still arrive."""
 
@@ -37,7 +41,7 @@ class _Start:
             None where no start was uncertain.
         refused: Whether the latest start was refused.
         accepted: Whether one was accepted.
-        has_row: Whether its row was seen.
+        shown_at: Since when its row is visible; None while it was not seen.
     """
 
     sent_at: float = math.inf
@@ -45,7 +49,7 @@ class _Start:
     settled_at: float | None = None
     refused: bool = False
     accepted: bool = False
-    has_row: bool = False
+    shown_at: float | None = None
 
 
 class StartJudge:
@@ -93,8 +97,10 @@ class StartJudge:
         start = self._starts.setdefault(key, _Start())
         start.sent += 1
         start.accepted, start.refused = True, False
-        if not start.has_row:
+        if start.shown_at is None:
             self._without_row.add(key)
+        else:  # its row was quicker than its answer
+            self._take_evidence(start, start.shown_at)
 
     def uncertain(self, key: str, now: float, *, took: float, refused: bool) -> None:
         """Note that the start which was sent got no clear yes.
@@ -114,13 +120,12 @@ class StartJudge:
     def shown(self, key: str, now: float) -> None:
         """Note that a run has a row."""
         start = self._starts.get(key)
-        if start is None or start.has_row:
+        if start is None or start.shown_at is not None:
             return
-        start.has_row = True
+        start.shown_at = now
         self._without_row.discard(key)
-        if start.accepted and start.sent == 1:
-            self._ripen(now)
-            self._fresh.append((now, start.sent_at))
+        if start.accepted:
+            self._take_evidence(start, now)
 
     def forget(self, key: str) -> None:
         """Forget a run; what its row proved stays."""
@@ -136,7 +141,7 @@ class StartJudge:
         start = self._starts.get(key)
         if start is None:
             return StartCheck.INCONCLUSIVE
-        if start.has_row:
+        if start.shown_at is not None:
             return StartCheck.RUNNING
         if start.settled_at is None:
             return StartCheck.NOT_STARTED if start.refused else StartCheck.INCONCLUSIVE
@@ -147,6 +152,12 @@ class StartJudge:
         if awaits_rows or any(sent_at > start.settled_at for _, sent_at in self._fresh):
             return StartCheck.NO_EVIDENCE_YET
         return StartCheck.INCONCLUSIVE
+
+    def _take_evidence(self, start: _Start, shown_at: float) -> None:
+        """Take a row for evidence that comes from the one start of its run."""
+        if start.sent == 1:
+            self._ripen(shown_at)
+            self._fresh.append((shown_at, start.sent_at))
 
     def _ripen(self, now: float) -> None:
         """Take the rows for proof that have been visible for long enough."""

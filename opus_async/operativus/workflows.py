@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,9 @@ class Workflows:
             stored = await self._add_missing(made.id, wanted)
         except OpusError as error:
             raise await self._undone(made, error) from error.__cause__
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(f"Workflow {made.id} was made, and may lack steps")
+            raise
         return replace(made, steps=stored)
 
     async def update(
@@ -125,16 +129,17 @@ class Workflows:
 
     async def _undone(self, made: Workflow, error: OpusError) -> OpusError:
         """Delete a workflow that lacks steps; the error, which says what was left."""
+        said = error.message.rstrip(". ")
         try:
             await self._api.delete_workflow(made.id)
         except OpusError as left:
             log.warning("workflow %s lacks steps and could not be deleted: %s", made.id, left)
             error.message = (
-                f"{error.message} Workflow {made.id} was left without that step and those behind it: "
+                f"{said}. Workflow {made.id} was left without that step and those behind it: "
                 f"deleting it failed, too ({left.message})"
             )
         else:
-            error.message = f"{error.message} The workflow was deleted again: nothing is left of it"
+            error.message = f"{said}. The workflow was deleted again: nothing is left of it"
         return error
 
 

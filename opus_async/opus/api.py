@@ -29,7 +29,7 @@ from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUploa
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.version_detection import VersionDetector
-from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer
+from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer, nothing
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
 from opus_async.transport.limits import Priority
@@ -164,7 +164,7 @@ class Api:
         *,
         callback_url: str | None,
         workspaces: str | None,
-        about_to_send: AboutToSend,
+        about_to_send: AboutToSend = nothing,
     ) -> None:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
 

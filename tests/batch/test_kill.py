@@ -93,6 +93,7 @@ async def test_operativus_batch_resume_after_repeated_kills_under_faults_starts_
             tmp_path / "out",
             flow,
             leading_to_operativus(simulator),
+            max_in_flight=20,  # later orders are what tells of lost ones
         )
         await batch.kill_again_and_again(kills, random.Random(seed))
         counted = simulator.operativus.stats()

@@ -374,12 +374,24 @@ def test_apply_finds_workflow_by_id_and_renames_it(opus, env, tmp_path):
     assert (gone.code, "f.yaml:1: there is no workflow nope" in gone.err) == (2, True)
 
 
+def test_apply_refuses_file_that_means_one_workflow_twice(opus, env, tmp_path):
+    """By its id, and by the name that it has now: --prune would remove what the other says."""
+    flow = workflow(env, "finance_agent", name="Old", action="A")
+    (tmp_path / "f.yaml").write_text(
+        f"workflows:\n  - name: New\n    id: {flow}\n    steps: [{{agent: finance_agent, action: A}}]\n"
+        "  - name: Old\n    steps: [{agent: writer_agent, action: B}]\n"
+    )
+    said = opus("operativus", "apply", "f.yaml", "--prune", env=env)
+    assert (said.code, f"f.yaml:5: workflow {flow} (now named 'Old') is meant at" in said.err) == (2, True)
+    assert steps(env, flow) == [("finance_agent", "A")]
+
+
 def test_apply_that_fails_tells_how_far_it_came_and_goes_on_when_it_is_run_again(opus, env, tmp_path):
     flow = workflow(env, "finance_agent", action="A")
     words = (("finance_agent", "A"), ("writer_agent", "B"), ("no_such_agent", "C"))
     said = opus("operativus", "apply", written(tmp_path, *words), env=env)
     assert said.code == 2
-    assert "1 of 2 changes had been made by then: run the same command again to go on" in said.err
+    assert "belong. 1 of 2 changes had been made by then: run the same command again to go on" in said.err
     assert len(steps(env, flow)) == 2
     fixed = (*words[:2], ("research_agent", "C"))
     assert opus("operativus", "apply", written(tmp_path, *fixed), env=env).code == 0

@@ -93,6 +93,13 @@ async def test_on_pause_command_past_its_time_is_killed_with_all_it_has_started(
     await until(lambda: not any(map(alive, pids)))
 
 
+async def test_on_pause_command_that_is_killed_leaves_its_exit_code_to_asyncio(answering, tmp_path, caplog):
+    """Who takes it from asyncio makes it complain on stderr of an unknown child."""
+    noisy = script(tmp_path, "while True: print('y' * 9999)")
+    assert await answering(noisy).answer(RUN) is None
+    assert not caplog.records
+
+
 async def test_on_pause_command_whose_child_keeps_stdout_open_ends_with_its_time(answering, tmp_path, told):
     leaves = script(
         tmp_path,

@@ -11,7 +11,7 @@ import pytest
 from client_tools import settings
 from handmade_operativus import TOKEN, HandmadeOperativus
 
-from opus_async.operativus import OperativusClient, Step
+from opus_async.operativus import OperativusClient, Step, start_judge
 from opus_async.operativus.listing import listing
 from opus_async.simulator import OperativusConfig, Simulator, SimulatorConfig
 from opus_async.simulator.operativus.access import OperativusAccess
@@ -23,6 +23,7 @@ _OF_BOTH = {"seed", "faults", "run_time", "fail_share", "waiting_share"}
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(listing, "APART", 0.01)
+    monkeypatch.setattr(start_judge, "VISIBLE_FOR", 0.0)
     with quick_polls(0.01):
         yield
 

@@ -134,9 +134,18 @@ def test_logins_stay_within_what_a_server_takes_from_one_address():
 
 def test_default_rate_keeps_a_client_below_the_limit_of_a_server():
     client = OperativusClient(token="t" * 20)
-    assert client.limits.api_rate == 45
-    assert OperativusClient(token="t" * 20, limits=Limits(max_in_flight=7)).limits.api_rate == 45
+    assert OperativusClient(token="t" * 20, limits=Limits(max_in_flight=7)).limits == Limits(
+        max_in_flight=7, api_rate=client.limits.api_rate
+    )
     assert OperativusClient(token="t" * 20, limits=Limits(api_rate=200)).limits.api_rate == 200
+
+
+def test_default_rate_lets_no_second_have_more_than_45_requests():
+    bucket, sent = TokenBucket(OperativusClient(token="t" * 20).limits.api_rate), []
+    for tick in range(3000):  # milliseconds, after a quiet time
+        while bucket.take(10 + tick / 1000):
+            sent.append(tick)
+    assert max(sum(at <= each <= at + 1000 for each in sent) for at in sent) <= 45
 
 
 async def test_requests_of_a_client_stay_below_the_limit_of_a_server(simulate, connect, briefing):

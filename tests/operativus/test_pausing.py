@@ -9,16 +9,28 @@ from client_tools import until
 from handmade_operativus import (
     HANG_AFTER,
     OK,
+    PASSWORD,
     RESET_AFTER,
     RESET_BEFORE,
+    USERNAME,
     WORKFLOW,
     Reply,
+    Seen,
     page_of_html,
     problem,
 )
 
-from opus_async.errors import AmbiguousExecution, DeadlineExceeded, JobPaused, NotFound, TransportError
-from opus_async.operativus import Run, resuming
+from opus_async import JobRequest
+from opus_async.errors import (
+    AmbiguousExecution,
+    AuthenticationError,
+    DeadlineExceeded,
+    JobPaused,
+    NotFound,
+    TransportError,
+)
+from opus_async.operativus import Run, api, resuming
+from opus_async.platform import RecoveredJob
 
 
 @pytest.fixture(autouse=True)
@@ -103,20 +115,24 @@ async def test_pause_for_a_route_is_never_handed_to_on_pause(handmade, connect, 
     assert not server.resumed
 
 
-@pytest.mark.parametrize("options", [Reply(404), problem(500, "down"), Reply(200, {"status": "PAUSED"})])
+@pytest.mark.parametrize(
+    "options", [Reply(404), problem(403, "no"), Reply(405), Reply(200, {"status": "PAUSED"})]
+)
 async def test_review_without_route_options_is_answered_by_a_text(handmade, connect, options):
     server = await handmade({"route_options": [options] * 9}, shows="AWAITING_HUMAN_REVIEW")
-
-    def on_pause(run: Run) -> str:
-        server.row_of(run.session_id)["status"] = "AWAITING_HUMAN_REVIEW"
-        asyncio.get_running_loop().call_later(
-            0.1, server.row_of(run.session_id).update, {"status": "COMPLETED"}
-        )
-        return "approved"
-
+    server.script["resume"] = [lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
     client = connect(server, retry={"attempts": 2})
-    assert (await client.run(WORKFLOW, "prices", on_pause=on_pause, timeout=10)).ok
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
     assert server.resumed == [("run_00001", "approved")]
+
+
+async def test_review_whose_route_options_cannot_be_read_is_handed_back(handmade, connect):
+    """A text would make a run that waits for its route go on along any."""
+    server = await handmade({"route_options": [problem(500, "down")] * 9}, shows="AWAITING_HUMAN_REVIEW")
+    client = connect(server, retry={"attempts": 2})
+    outcome = await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)
+    assert isinstance(outcome.error, JobPaused)
+    assert not server.resumed
 
 
 async def test_answered_pause_shows_as_running_until_the_run_has_left_it(handmade, connect):
@@ -165,6 +181,54 @@ async def test_resume_is_sent_although_the_run_could_not_be_seen_for_a_moment(ha
     assert [text for _, text in server.resumed] == ["approved"]
 
 
+async def test_resume_that_met_an_expired_token_is_sent_with_a_new_one(handmade, connect):
+    """A 401 is given before an answer is read; the text of a person must not be lost with it."""
+    server = await handmade(shows="PAUSED")
+
+    def expired(seen: Seen) -> str:
+        server.tokens.discard(seen.headers["authorization"].removeprefix("Bearer "))
+        return OK
+
+    server.script["resume"] = [expired, lambda seen: (server.rows[0].update(status="COMPLETED"), OK)[1]]
+    client = connect(server, username=USERNAME, password=PASSWORD)
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
+    assert [text for _, text in server.resumed] == ["approved"]
+    assert server.counts["login"] == 2
+
+
+async def test_resume_with_a_token_that_is_refused_says_so(handmade, connect):
+    server = await handmade(shows="PAUSED")
+
+    def on_pause(run: Run) -> str:
+        server.tokens.clear()
+        return "approved"
+
+    with pytest.raises(AuthenticationError):
+        await connect(server).run(WORKFLOW, "prices", on_pause=on_pause, timeout=20)
+    assert not server.resumed
+
+
+async def test_calls_by_hand_renew_a_token_that_expired_meanwhile(handmade, connect, monkeypatch):
+    """An order or an answer is not sent again after a 401: the token is tried before."""
+    monkeypatch.setattr(api, "TRUSTED_FOR", 0.0)
+    server = await handmade(shows="PAUSED")
+    client = connect(server, username=USERNAME, password=PASSWORD)
+    assert (await client.workflows.get(WORKFLOW)).id == WORKFLOW
+    server.tokens.clear()
+    assert (await client.runs.start(WORKFLOW, "prices")).session_id in server.orders
+    server.tokens.clear()
+    await client.runs.resume("run_00001", "approved")
+    assert server.resumed == [("run_00001", "approved")]
+    assert (server.counts["run"], server.counts["resume"], server.counts["login"]) == (1, 1, 3)
+
+
+async def test_calls_by_hand_take_a_token_that_has_just_worked_for_valid(handmade, connect):
+    server = await handmade()
+    client = connect(server)
+    await asyncio.gather(*(client.runs.start(WORKFLOW, "prices") for _ in range(20)))
+    assert (server.counts["run"], server.counts["workflows"]) == (20, 1)
+
+
 async def test_resume_is_not_sent_to_a_run_that_cannot_be_seen(handmade, connect, monkeypatch):
     monkeypatch.setattr(resuming, "LEAVES_WITHIN", 0.2)
     server = await handmade(shows="PAUSED")
@@ -181,16 +245,15 @@ async def test_resume_is_not_sent_to_a_run_that_cannot_be_seen(handmade, connect
 
 @pytest.mark.parametrize("act", [RESET_AFTER, page_of_html(502, obeyed=True), HANG_AFTER], ids=str)
 async def test_resume_whose_answer_is_lost_is_judged_by_the_run(handmade, connect, act):
-    server = await handmade({"resume": [act]}, shows="PAUSED")
+    server = await handmade(shows="PAUSED")
     client = connect(server, timeouts={"request": 0.3})
 
-    def on_pause(run: Run) -> str:
-        asyncio.get_running_loop().call_later(
-            0.6, server.row_of(run.session_id).update, {"status": "COMPLETED"}
-        )
-        return "approved"
+    def accept(seen: Seen) -> object:
+        asyncio.get_running_loop().call_later(0.6, server.rows[0].update, {"status": "COMPLETED"})
+        return act
 
-    assert (await client.run(WORKFLOW, "prices", on_pause=on_pause, timeout=10)).ok
+    server.script["resume"] = [accept]
+    assert (await client.run(WORKFLOW, "prices", on_pause=lambda run: "approved", timeout=20)).ok
     assert server.counts["resume"] == 1
 
 
@@ -223,6 +286,50 @@ async def test_resume_whose_answer_is_lost_waits_for_its_turn_behind_earlier_ord
     assert (await before).ok
     assert (await paused).ok
     assert len(server.resumed) == 1
+
+
+class Memory:
+    """What outlives a process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    def put(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
+async def test_pause_that_an_earlier_process_answered_is_not_answered_again(handmade, connect):
+    """The answer may be in the server's queue still: a second one could meet the next pause of the run."""
+    server, memory = await handmade(), Memory()
+    row = server.show("S", "PAUSED", lastStepOrder=2)
+    job = RecoveredJob(remote_id="S", starts_sent=1, start_accepted=True)
+    asked = []
+
+    async def process(answer: str, client=None):
+        client = client or connect(server)
+        lifecycle = client.lifecycle(WORKFLOW, memory=memory)
+        await lifecycle.platform.open()
+        on_paused = client.answering(WORKFLOW, lambda run: (asked.append(answer), answer)[1])
+        return await lifecycle.run(JobRequest({"input": "x"}), recovered=job, on_paused=on_paused)
+
+    first = asyncio.ensure_future(process("first"))
+    await until(lambda: server.resumed)
+    first.cancel()
+    other = connect(server)
+    again = await process("again", other)
+    assert isinstance(again.error, JobPaused)
+    assert again.error.alias == row["id"]
+    assert "sent by an earlier process" in str(again.error)
+    assert isinstance((await process("once more", other)).error, JobPaused)
+    assert asked == ["first", "again"]  # whoever answers is asked once more at the most
+    assert [text for _, text in server.resumed] == ["first"]
+    row["lastStepOrder"] = 4  # its next pause
+    server.script["resume"] = [lambda seen: (row.update(status="COMPLETED"), OK)[1]]
+    assert (await process("second")).ok
+    assert [text for _, text in server.resumed] == ["first", "second"]
 
 
 async def test_resume_of_a_foreign_run_is_refused(handmade, connect):

@@ -248,3 +248,11 @@ def test_start_after_that_proof_is_evidence_itself(judge):
     accept(judge, "old", sent=120)
     judge.shown("old", 130)
     assert judge.check("last", 150) is StartCheck.NOT_STARTED
+
+
+def test_row_that_is_quicker_than_the_answer_of_its_start_is_evidence_as_well(judge):
+    lose(judge, "lost", sent=0, failed=1)
+    judge.sent("later", 10)
+    judge.shown("later", 11)
+    judge.accepted("later")
+    assert judge.check("lost", 11 + SOON) is StartCheck.NOT_STARTED

@@ -31,6 +31,7 @@ from opus_async.errors import (
 )
 from opus_async.jobs import start
 from opus_async.jobs.previous_job import Superseded
+from opus_async.operativus import start_judge
 from opus_async.platform import RecoveredJob, RetryRequest
 
 SHORT = {"max_elapsed": 0.5, "execute_grace": 0.1}
@@ -39,6 +40,17 @@ SHORT = {"max_elapsed": 0.5, "execute_grace": 0.1}
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch):
     monkeypatch.setattr(start, "RECHECK_DELAY", 0.02)
+
+
+async def overtakable(client):
+    """Wait until a start that is sent now is later than any lost one that may still take effect."""
+    starts, now = client._source.of(WORKFLOW).starts._starts, asyncio.get_running_loop().time
+    await until(
+        lambda: (
+            starts
+            and all(each.settled_at is not None and now() > each.settled_at for each in starts.values())
+        )
+    )
 
 
 async def run_all(client, count, **options):
@@ -94,7 +106,7 @@ async def test_start_without_effect_is_sent_again_once_a_later_one_shows(handmad
     server = await handmade({"run": [RESET_BEFORE]}, shows=None)
     client = connect(server, retry=SHORT)
     lost = asyncio.ensure_future(client.run(WORKFLOW, "lost", timeout=20))
-    await until(lambda: server.counts["runs"] > 3)
+    await overtakable(client)
     later = asyncio.ensure_future(client.run(WORKFLOW, "later", timeout=20))
     await until(lambda: len(server.orders) == 1)
     looks = server.counts["runs"]
@@ -133,7 +145,7 @@ async def test_policy_stop_sends_no_second_start_whatever_shows(handmade, connec
     server = await handmade({"run": [RESET_BEFORE]})
     client = connect(server, retry={**SHORT, "on_ambiguous": "stop"})
     lost = asyncio.ensure_future(client.run(WORKFLOW, "lost", timeout=20))
-    await until(lambda: server.counts["runs"] > 3)
+    await overtakable(client)
     assert (await client.run(WORKFLOW, "later", timeout=20)).ok
     with pytest.raises(AmbiguousExecution, match="leaves it to a person"):
         await lost
@@ -252,8 +264,7 @@ async def test_recovered_start_is_sent_again_once_a_start_of_this_process_shows(
     server = await handmade()
     client = connect(server, retry={**SHORT, "max_elapsed": 5})
     old = asyncio.ensure_future(recovered(client, RecoveredJob(remote_id=SESSION, starts_sent=1)))
-    await until(lambda: server.counts["runs"] > 3)
-    await asyncio.sleep(0.12)  # what the process before sent last may still arrive
+    await overtakable(client)
     assert (await client.run(WORKFLOW, "new")).ok
     outcome = await old
     assert (outcome.ok, outcome.job_id) == (True, SESSION)
@@ -306,3 +317,17 @@ async def test_workflow_without_steps_orders_nothing(handmade, connect):
     with pytest.raises(ConfigurationError, match="no steps"):
         await run_all(connect(server), 3)
     assert server.counts["run"] == 0
+
+
+async def test_later_start_must_be_visible_for_some_seconds_however_short_the_grace_is(
+    handmade, connect, monkeypatch
+):
+    monkeypatch.setattr(start_judge, "VISIBLE_FOR", 0.7)
+    server = await handmade({"run": [RESET_BEFORE]})
+    client = connect(server, retry={"max_elapsed": 3, "execute_grace": 0})
+    lost = asyncio.ensure_future(client.run(WORKFLOW, "lost", timeout=20))
+    await overtakable(client)
+    assert (await client.run(WORKFLOW, "later")).ok
+    shown_at = asyncio.get_running_loop().time()
+    assert (await lost).ok
+    assert server.of("run")[-1].at - shown_at > 0.6

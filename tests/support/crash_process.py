@@ -56,7 +56,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "files are uploaded": lambda: after(OpusPlatform, "prepare"),
     "a shell exists, nobody knows": lambda: after(OpusPlatform, "create"),
     "a shell is known": before_ordering,
-    "the intent is durable": lambda: before(OpusPlatform, "start"),
+    "the intent is durable": lambda: after(SqliteLedger, "ordering", 0.0),
     "the order has left": lambda: after(OpusPlatform, "start", 0.0),
     "it is known to run": lambda: after(Api, "poll"),
     "results are here": lambda: after(OpusPlatform, "collect"),
@@ -73,7 +73,7 @@ RETRY_STEPS: dict[str, Callable[[], None]] = {
     "its job gave way": lambda: before(OpusPlatform, "create"),
     "a new shell exists, nobody knows": lambda: after(OpusPlatform, "create"),
     "a new shell is known": before_ordering,
-    "the new intent is durable": lambda: before(OpusPlatform, "start"),
+    "the new intent is durable": lambda: after(SqliteLedger, "ordering", 0.0),
     "the new order has left": lambda: after(OpusPlatform, "start", 0.0),
     "results of the old job are here": lambda: after(OpusPlatform, "collect"),
 }

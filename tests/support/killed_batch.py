@@ -30,6 +30,7 @@ class KilledBatch:
         directory: Where it lives.
         workflow_id: The workflow.
         environment: Leads to the platform.
+        max_in_flight: Rows at work at once.
     """
 
     process: Path
@@ -37,9 +38,10 @@ class KilledBatch:
     directory: Path
     workflow_id: str
     environment: Mapping[str, str]
+    max_in_flight: int = 60
 
     def start(self) -> subprocess.Popen[str]:
-        settings = json.dumps({"max_in_flight": 60})
+        settings = json.dumps({"max_in_flight": self.max_in_flight})
         words = (self.process, self.manifest, self.directory, self.workflow_id, settings)
         return subprocess.Popen(
             [sys.executable, *map(str, words)],

@@ -20,7 +20,7 @@ def client() -> OperativusClient:
     return OperativusClient(
         limits=Limits(api_concurrency=32, api_rate=1000),
         timeouts=Timeouts(connect=5, request=20),
-        retry=RetryPolicy(base=0.02, cap=0.3, execute_grace=1.5),
+        retry=RetryPolicy(base=0.02, cap=0.3, max_elapsed=10, execute_grace=1.5),
     )
 
 

@@ -36,8 +36,14 @@ async def plans(client: OperativusClient, wanted: Sequence[WantedWorkflow], *, p
     """
     there = [workflow async for workflow in client.workflows.list(page_size=_PAGE)]
     found_plans = []
+    meant: dict[str, WantedWorkflow] = {}
     for each in wanted:
         found = _found(each, there)
+        if found is not None and (other := meant.setdefault(found.id, each)) is not each:
+            raise WrongUse(
+                f"{each.where}: workflow {found.id} (now named {found.name!r}) is meant at {other.where}, "
+                "too: give one of them another name, or the id of another one; nothing was changed"
+            )
         steps = await client.steps.list(found.id) if found is not None and each.steps is not None else []
         try:
             found_plans.append(plan_of(each, found, steps, prune=prune))
@@ -80,8 +86,8 @@ async def make(client: OperativusClient, plans: Sequence[Plan], number: int) -> 
                 await _change(client, plan, change)
             except OpusError as error:
                 error.message = (
-                    f"{error.message} {made} of {counted(number, 'change')} had been made by then: run the "
-                    "same command again to go on"
+                    f"{error.message.rstrip('. ')}. {made} of {counted(number, 'change')} had been made by "
+                    "then: run the same command again to go on"
                 )
                 raise
             made += 1

@@ -62,6 +62,10 @@ class TopRow:
             return False
         return run.created_at < self.created_at
 
+    def is_below(self, run: Run) -> bool:
+        """Whether a row is known to be newer, and so to stand above it."""
+        return self.created_at is not None and run.created_at is not None and run.created_at > self.created_at
+
 
 BOTTOM = TopRow(None)
 """The end of the list."""
@@ -85,7 +89,7 @@ class Target:
     def passes(self, run: Run) -> None:
         """Take the next row into account."""
         if self._met:
-            self._left -= 1
+            self._left -= not self._row.is_below(run)  # one that came while the list was read is none of them
         else:
             self._met = self._row.is_at_or_above(run)
 

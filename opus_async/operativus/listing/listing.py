@@ -164,7 +164,6 @@ class RunListing:
         began = self._began_at = self._now()
         keys = [key for key in asked if key in self._tracked]
         self._reread_if_late(keys, began)
-        unseen = [each for each in self._tracked.values() if not each.rows]
         self._readings += 1
         reading = Reading(
             self._readings,
@@ -177,10 +176,7 @@ class RunListing:
         await reading.read()
         answers = dict(reading.answers())
         self._note(reading, keys, began)
-        seen_at = self._now()
-        for tracked in unseen:
-            if tracked.rows:
-                self._on_shown(tracked.key, seen_at)
+        self._tell_shown(self._now())
         return answers
 
     def _note(self, reading: Reading, keys: Iterable[str], began: float) -> None:
@@ -197,6 +193,13 @@ class RunListing:
                     tracked.since = reading.top
         if reading.is_complete and reading.top is not None:
             self._top, self._top_read_at = reading.top, began
+
+    def _tell_shown(self, now: float) -> None:
+        """Tell which runs have a row since the last reading, those among them that came while it was made."""
+        for tracked in self._tracked.values():
+            if tracked.rows and not tracked.is_told:
+                tracked.is_told = True
+                self._on_shown(tracked.key, now)
 
     def _reread_if_late(self, keys: Iterable[str], now: float) -> None:
         """Have the rows looked through again for these runs; one reading does it for all that are absent."""

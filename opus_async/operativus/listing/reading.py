@@ -62,6 +62,7 @@ class Reading:
         self._targets += [Target(self._of_key[key].since, WIDE_OVERLAP) for key in thorough]
         self._unread = {each.key: Target(each.unread) for each in self._asked if each.unread is not None}
         self._total: int | None = None
+        self._first_total: int | None = None
         self._size = 0
         self._read: set[int] = set()
         self._passed: set[str] = set()
@@ -138,12 +139,15 @@ class Reading:
         self._size = max(self._size, page.size or page.entries)
         if page.total is not None:
             self._total = page.total
+            if self._depth == 0:
+                self._first_total = page.total
         passed = len(self._passed)
         turned = page.number is None or page.number >= number  # a server that turns no pages gives the first
         follows = number == self._depth
         if turned:
+            came = 0 if page.total is None or self._first_total is None else page.total - self._first_total
             for place, run in enumerate(page.items, number * self._size):
-                self._see(run, place, follows=follows)
+                self._see(run, place, follows=follows and place >= came)  # else it came since the first page
         if follows:
             self._depth += 1
             is_new = page.number is not None or len(self._passed) > passed

@@ -9,6 +9,7 @@ from opus_async.clients.sender import ONE_TRY
 from opus_async.config import RetryPolicy
 from opus_async.errors import OpusError
 from opus_async.models import JobStatus
+from opus_async.operativus import start_judge
 from opus_async.operativus.api import Api
 from opus_async.operativus.listing.listing import RunListing
 from opus_async.operativus.models import Run
@@ -35,7 +36,7 @@ class WorkflowRuns:
     """
 
     def __init__(self, workflow_id: str, api: Api, policy: RetryPolicy) -> None:
-        self.starts = StartJudge(policy.execute_grace)
+        self.starts = StartJudge(max(policy.execute_grace, start_judge.VISIBLE_FOR))
         read_page = partial(_read_page, api, workflow_id)
         self.listing = RunListing(read_page, partial(_read_top, api, workflow_id), self.starts.shown)
 

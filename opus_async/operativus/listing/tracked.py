@@ -68,7 +68,8 @@ class Tracked:
         elsewhere: Whether it was made for another workflow, whose list this is not.
         rows: Its rows by run id: a server that starts a run again makes another one.
         answered: The pause that was answered last, until it was seen to be over.
-        several_told: Whether it was told that there is more than one row.
+        is_told: Whether it was told that it has a row.
+        answered_before: The pause of which it was found that an earlier process has answered it.
         looked_at: When the last reading began that would have shown any row of it, in seconds of the loop's
             clock.
         reread_at: When all rows since it was ordered were looked through for it last.
@@ -82,7 +83,8 @@ class Tracked:
     elsewhere: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     answered: PauseSeen | None = None
-    several_told: bool = False
+    answered_before: PauseSeen | None = None
+    is_told: bool = False
     looked_at: float | None = None
     reread_at: float | None = None
 
@@ -151,6 +153,6 @@ class Tracked:
 
     def forgotten(self, top: TopRow) -> Tracked:
         """What is kept of it once nobody asks any more, in case somebody does again."""
-        kept = replace(self, users=0, unread=self.unread or top)
+        kept = replace(self, users=0, unread=self.unread or top, is_told=False)
         kept.rows = {run_id: row for run_id, row in self.rows.items() if not row.run.status.is_terminal}
         return kept
