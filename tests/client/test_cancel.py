@@ -251,7 +251,7 @@ async def test_stream_read_to_its_end_logs_nothing(simulate, connect, caplog):
     async for outcome in opus.run_many(TEXT, [{"Text": "a"}, {"Text": "b"}]):
         assert outcome.ok
     await turns(3)
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 
 async def test_stream_left_by_break_stops_watching_and_creating_jobs(simulate, connect):
