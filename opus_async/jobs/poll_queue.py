@@ -11,9 +11,9 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from opus_async.jobs.watched import HeapEntry, WatchedJob, WatchedWorkflow
+from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.platform import StatusSource
 
 WORKFLOWS = 200
@@ -57,27 +57,18 @@ class PollQueue:
         job.workflow.add(due, job)
         self._enqueue(job.workflow)
 
-    def plan_anew(
-        self, workflow: WatchedWorkflow, entries: Iterable[HeapEntry], due_of: Callable[[WatchedJob], float]
-    ) -> None:
-        """Ask for the due times of jobs of a workflow, and go by them from now on.
-
-        Args:
-            workflow: The workflow.
-            entries: Entries of its heap, from a moment ago: those that do not count any more are left out.
-            due_of: Gives the due time of a job that waits.
-        """
+    def plan_anew(self, workflow: WatchedWorkflow, due_of: Callable[[WatchedJob], float]) -> None:
+        """Ask for the due time of each waiting job of a workflow, and go by that from now on."""
         now = asyncio.get_running_loop().time()
-        for _, entry, job in entries:
-            if job.entry != entry or job.busy:
-                continue
+
+        def anew(job: WatchedJob) -> float:
             due = job.by_deadline(due_of(job), now)
-            if due == job.due:
-                continue
             if job.ready > now or due > now:  # what was due before has been waiting since then
                 job.ready = max(due, now)
-            job.entry, job.due = next(self._entries), due
-            workflow.add(due, job)
+            job.due = due
+            return due
+
+        workflow.plan_anew(anew)
         if workflow.heap:
             self._enqueue(workflow)
 
@@ -99,6 +90,11 @@ class PollQueue:
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle.append(sleeper)
         await sleeper
+
+    def wake_for_due(self) -> None:
+        """End the wait of one worker if something is due now; for later the timer is set."""
+        if self._idle and self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
+            self.wake_worker()
 
     def wake_worker(self) -> None:
         """End the wait of one worker."""
@@ -158,9 +154,19 @@ class PollQueue:
             self._arm()
 
     def _arm(self) -> None:
-        self._disarm()
-        if self._queue:
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self.wake_worker)
+        """See that a worker wakes when the first is due: one that wakes too early looks and waits on.
+
+        A timer that is cancelled stays in the event loop's heap, where it costs more than such a look.
+        """
+        if not self._queue:
+            self._disarm()
+        elif self._timer is None or self._queue[0][0] < self._timer.when():
+            self._disarm()
+            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self.wake_worker()
 
     def _disarm(self) -> None:
         if self._timer:

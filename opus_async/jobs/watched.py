@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Iterator
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from opus_async.events import CurrentJob
 from opus_async.jobs import polling
@@ -53,7 +53,6 @@ class WatchedWorkflow:
         "of_known_start",
         "of_unknown_start",
         "outdated",
-        "planning",
         "queued_for",
         "source",
         "workflow_id",
@@ -66,13 +65,11 @@ class WatchedWorkflow:
         self.of_known_start = Cohort(grain)
         self.of_unknown_start = Cohort(grain)
         """Jobs that may have been started long ago; their age counts from when they were first watched."""
-        self.heap: list[HeapEntry] = []
+        self.heap: list[tuple[float, int, WatchedJob]] = []
         self.anew_at = 0.0
         """When its jobs may be planned anew next."""
         self.outdated = False
         """Whether more is known than its jobs are planned by."""
-        self.planning: Iterator[HeapEntry] = iter(())
-        """What is still to be planned anew."""
         self.queued_for = math.inf
         """The due time of its entry in the queue that counts."""
 
@@ -87,6 +84,13 @@ class WatchedWorkflow:
         if len(self.heap) > 2 * self.watched + 64:  # stale entries must not outgrow the jobs
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
+
+    def plan_anew(self, due_of: Callable[[WatchedJob], float]) -> None:
+        """Ask for the due time of every job anew, in one pass."""
+        entries = [(due_of(job), entry, job) for _, entry, job in self.heap if job.entry == entry]
+        heapq.heapify(entries)
+        self.heap = entries
+        self.queued_for = math.inf
 
     def urgency(self, now: float) -> float:
         """For how long its first job was not polled, in terms of the interval that was planned."""
@@ -109,10 +113,6 @@ class WatchedWorkflow:
                 taken.append(job)
                 due_until = now + polling.MIN_INTERVAL if most > 1 else now
         return taken
-
-
-HeapEntry: TypeAlias = tuple[float, int, "WatchedJob"]
-"""When a job is due, and the number of the entry: an older one of the same job is stale."""
 
 
 class Waiter(Protocol):
