@@ -37,6 +37,8 @@ class PollQueue:
         self._entries = itertools.count(1)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        """When it is up; on uvloop the timer itself does not tell where that has passed already."""
 
     def workflow(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
         """The state of a workflow, the same object at each call, unless it was idle for very long."""
@@ -162,9 +164,10 @@ class PollQueue:
         """
         if not self._queue:
             self._disarm()
-        elif self._timer is None or self._queue[0][0] < self._timer.when():
+        elif self._timer is None or self._queue[0][0] < self._timer_at:
             self._disarm()
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._time_is_up)
+            self._timer_at = self._queue[0][0]
+            self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
         self._timer = None
