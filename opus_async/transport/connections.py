@@ -17,10 +17,12 @@ import itertools
 import logging
 import math
 import select
+import time
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
@@ -81,6 +83,7 @@ class Wire(ResponseHandler):
 
     def leave(self) -> None:
         """End an exchange: nobody reads its response any more."""
+        self.idle = True
         self._deadline = math.inf
         transport = self.transport
         if transport is not None and transport.get_write_buffer_size():  # answered before all of it was sent
@@ -115,6 +118,11 @@ class Wire(ResponseHandler):
             self.abort()
         else:
             super().data_received(data)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Go on reading where it was paused: each body that is read asks for it, and few were paused."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
 
     def set_response_params(self, **options: Any) -> None:
         """Begin an exchange."""
@@ -178,6 +186,59 @@ class Connections(aiohttp.TCPConnector):
                 connection.add_callback(wire.set_idle)
                 return connection
             connection.close()
+
+    def take_idle(self, key: ConnectionKey, url: URL) -> Wire | None:
+        """The connection that is idle for the longest, as :meth:`connect` would find it; to be given back.
+
+        Args:
+            key: Of the requests that it is for.
+            url: Of its host.
+
+        Returns:
+            None where there is none, or the first is not fit to be used.
+        """
+        idle = self._conns.get(key)
+        if not idle:
+            return None
+        wire, since = idle[0]
+        if (
+            not isinstance(wire, Wire)
+            or not wire.is_connected()
+            or time.monotonic() - since > (self._keepalive_timeout or math.inf)
+            or not self._is_quiet(wire, url)
+        ):
+            return None
+        idle.popleft()
+        if not idle:
+            del self._conns[key]
+        self._acquired.add(wire)
+        wire.idle = False
+        return wire
+
+    async def take_new(self, request: aiohttp.ClientRequest, clock: aiohttp.ClientTimeout) -> Wire:
+        """A connection that :meth:`connect` finds or opens; to be given back.
+
+        Raises:
+            aiohttp.ClientError: None came to be.
+        """
+        try:
+            connection = await self.connect(request, [], clock)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        wire, connection._protocol = connection.protocol, None  # noqa: SLF001 - it comes back by give_back
+        assert isinstance(wire, Wire)  # noqa: S101 - no other is made here
+        return wire
+
+    def give_back(self, key: ConnectionKey, wire: Wire, *, usable: bool) -> None:
+        """Give a connection back after its exchange.
+
+        Args:
+            key: Of the requests that it was for.
+            wire: The connection.
+            usable: Whether the exchange came to its end, so that another one may follow.
+        """
+        wire.leave()
+        self._release(key, wire, should_close=not usable)
 
     def _is_quiet(self, wire: Wire, url: URL) -> bool:
         if wire.number < self._first_trusted.get((url.host, url.port), 0):

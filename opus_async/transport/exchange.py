@@ -13,10 +13,9 @@ import re
 from collections.abc import Mapping
 
 import aiohttp
-from aiohttp.tracing import Trace
 from yarl import URL
 
-from opus_async.transport.connections import Connections, Wire
+from opus_async.transport.connections import Connections
 
 __all__ = ["AnswerTooLarge", "Origin", "read_up_to"]
 
@@ -28,7 +27,6 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _INTERIM = range(100, 200)
 _SWITCHING_PROTOCOLS = 101
-_NO_TRACES: list[Trace] = []
 
 
 class AnswerTooLarge(Exception):
@@ -50,7 +48,8 @@ class Origin:
         self._url = URL(url, encoded=True)
         self._length = len(url)
         self._sample = self._request("GET", {})
-        self._heads: dict[tuple[str, tuple[tuple[str, str], ...]], bytes | None] = {}
+        self._key = self._sample.connection_key
+        self._heads: dict[tuple[str, tuple[tuple[str, str], ...]], str | None] = {}
 
     def message(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> bytes | None:
         """All bytes of a request; None where aiohttp has to say what is wrong with it, or to quote it.
@@ -68,10 +67,10 @@ class Origin:
         if head is None:
             return None
         if body is None and method in _BODILESS:
-            return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target.encode(), head)
+            return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode()
         body = body or b""
-        line = method.encode(), target.encode()
-        return b"%b %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (*line, head, len(body), body)
+        length = f"Content-Length: {len(body)}\r\n\r\n"
+        return f"{method} {target} HTTP/1.1\r\n{head}{length}".encode() + body
 
     async def exchange(
         self, method: str, message: bytes, *, deadline: float, clock: aiohttp.ClientTimeout, cap: int
@@ -97,38 +96,31 @@ class Origin:
             aiohttp.ClientError: No connection came to be, or it broke.
             aiohttp.http.HttpProcessingError: The response is not HTTP.
         """
+        connector, key = self._connector, self._key
         may_repeat = method in _IDEMPOTENT
         while True:
-            try:
-                connection = await self._connector.connect(self._sample, _NO_TRACES, clock)
-            except TimeoutError as error:
-                raise aiohttp.ConnectionTimeoutError from error
-            wire = connection.protocol
-            assert isinstance(wire, Wire)  # noqa: S101 - Connections makes no other
+            wire = connector.take_idle(key, self._url)
+            if wire is None:
+                wire = await connector.take_new(self._sample, clock)
             may_repeat = may_repeat and wire.exchanges > 0
+            usable = False
             try:
                 wire.ask(message, deadline=deadline, response_has_body=method != "HEAD")
-                try:
+                response, payload = await wire.read()
+                while response.code in _INTERIM and response.code != _SWITCHING_PROTOCOLS:
                     response, payload = await wire.read()
-                    while response.code in _INTERIM and response.code != _SWITCHING_PROTOCOLS:
-                        response, payload = await wire.read()
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    if not may_repeat:
-                        raise
-                    may_repeat = False
-                    wire.leave()
-                    connection.close()
-                    continue
                 content = await read_up_to(payload, cap)
-            except BaseException:
-                wire.leave()
-                connection.close()
-                raise
-            wire.leave()
-            connection.release()
-            return response.code, response.headers, content
+                usable = True
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not may_repeat:
+                    raise
+                may_repeat = False
+            else:
+                return response.code, response.headers, content
+            finally:
+                connector.give_back(key, wire, usable=usable)
 
-    def _head(self, method: str, headers: Mapping[str, str]) -> bytes | None:
+    def _head(self, method: str, headers: Mapping[str, str]) -> str | None:
         """What follows the request line, but the length of the body; None where HTTP does not allow it."""
         key = (method, tuple(headers.items()))
         if key not in self._heads:
@@ -137,7 +129,7 @@ class Origin:
             self._heads[key] = self._new_head(method, headers)
         return self._heads[key]
 
-    def _new_head(self, method: str, headers: Mapping[str, str]) -> bytes | None:
+    def _new_head(self, method: str, headers: Mapping[str, str]) -> str | None:
         made = self._request(method, headers).headers
         made.pop("Content-Length", None)
         if method in aiohttp.ClientRequest.POST_METHODS:
@@ -145,7 +137,7 @@ class Origin:
         lines = [f"{name}: {value}" for name, value in made.items()]
         if any(map(_UNSENDABLE.search, (method, *lines))):
             return None
-        return "".join(f"{line}\r\n" for line in lines).encode()
+        return "".join(f"{line}\r\n" for line in lines)
 
     def _request(self, method: str, headers: Mapping[str, str]) -> aiohttp.ClientRequest:
         merged = self._session.headers.copy()
