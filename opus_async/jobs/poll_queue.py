@@ -11,9 +11,9 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
+from opus_async.jobs.watched import HeapEntry, WatchedJob, WatchedWorkflow
 from opus_async.platform import StatusSource
 
 WORKFLOWS = 200
@@ -57,18 +57,27 @@ class PollQueue:
         job.workflow.add(due, job)
         self._enqueue(job.workflow)
 
-    def plan_anew(self, workflow: WatchedWorkflow, due_of: Callable[[WatchedJob], float]) -> None:
-        """Ask for the due time of each waiting job of a workflow, and go by that from now on."""
-        now = asyncio.get_running_loop().time()
+    def plan_anew(
+        self, workflow: WatchedWorkflow, entries: Iterable[HeapEntry], due_of: Callable[[WatchedJob], float]
+    ) -> None:
+        """Ask for the due times of jobs of a workflow, and go by them from now on.
 
-        def anew(job: WatchedJob) -> float:
+        Args:
+            workflow: The workflow.
+            entries: Entries of its heap, from a moment ago: those that do not count any more are left out.
+            due_of: Gives the due time of a job that waits.
+        """
+        now = asyncio.get_running_loop().time()
+        for _, entry, job in entries:
+            if job.entry != entry or job.busy:
+                continue
             due = job.by_deadline(due_of(job), now)
+            if due == job.due:
+                continue
             if job.ready > now or due > now:  # what was due before has been waiting since then
                 job.ready = max(due, now)
-            job.due = due
-            return due
-
-        workflow.plan_anew(anew)
+            job.entry, job.due = next(self._entries), due
+            workflow.add(due, job)
         if workflow.heap:
             self._enqueue(workflow)
 
