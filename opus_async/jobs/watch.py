@@ -24,7 +24,7 @@ from opus_async.jobs.ended import AFTER_DEADLINE, Ended, Overdue
 from opus_async.jobs.poll_errors import PollErrors
 from opus_async.jobs.poll_queue import PollQueue
 from opus_async.jobs.polling import PollSchedule
-from opus_async.jobs.watched import NOBODY, HeapEntry, Waiter, WatchedJob, WatchedWorkflow
+from opus_async.jobs.watched import NOBODY, Waiter, WatchedJob, WatchedWorkflow
 from opus_async.models import JobStatus
 from opus_async.platform import StatusSource
 from opus_async.tasks import start
@@ -33,8 +33,6 @@ from opus_async.transport.wait_clock import WaitClock, wait_clock
 
 ANEW_AFTER = 50e-6
 """Seconds for each watched job until all are planned anew again: that takes 3 us a job."""
-ANEW_A_TURN = 500
-"""Jobs planned anew before the loop gets its turn: that takes 3 ms."""
 ON_TIME = 0.01
 """Seconds. A poll that leaves so soon after it was due has not waited for its turn: the loop was busy."""
 
@@ -62,7 +60,7 @@ class Watcher:
         sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        schedule = PollSchedule(detect_lag)
+        schedule = PollSchedule(detect_lag, polling.least_lag(detect_lag))
         self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers
@@ -429,18 +427,7 @@ class Watcher:
     def _plan_anew(self, workflow: WatchedWorkflow, now: float) -> None:
         """Plan the polls of all jobs of a workflow by what is known of it now."""
         workflow.outdated, workflow.anew_at = False, now + ANEW_AFTER * workflow.watched
-        workflow.planning = iter(list(workflow.heap))
-        self._plan_some(workflow, workflow.planning)
-
-    def _plan_some(self, workflow: WatchedWorkflow, entries: Iterator[HeapEntry]) -> None:
-        """Plan some jobs anew, and the others in the next turns of the loop, unless all begins once more."""
-        if entries is not workflow.planning or self._closed:
-            return
-        loop = asyncio.get_running_loop()
-        some = list(itertools.islice(entries, ANEW_A_TURN))
-        self._queue.plan_anew(workflow, some, self._due_times.anew(loop.time()))
-        if len(some) == ANEW_A_TURN:
-            loop.call_soon(self._plan_some, workflow, entries)
+        self._queue.plan_anew(workflow, self._due_times.anew(now))
 
 
 class _Awaited:

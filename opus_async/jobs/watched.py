@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Iterator
 from typing import Final, Protocol, TypeAlias
 
 from opus_async.events import CurrentJob
@@ -53,7 +52,6 @@ class WatchedWorkflow:
         "of_known_start",
         "of_unknown_start",
         "outdated",
-        "planning",
         "queued_for",
         "source",
         "workflow_id",
@@ -71,8 +69,6 @@ class WatchedWorkflow:
         """When its jobs may be planned anew next."""
         self.outdated = False
         """Whether more is known than its jobs are planned by."""
-        self.planning: Iterator[HeapEntry] = iter(())
-        """What is still to be planned anew."""
         self.queued_for = math.inf
         """The due time of its entry in the queue that counts."""
 
