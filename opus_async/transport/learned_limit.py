@@ -14,13 +14,15 @@ from opus_async.transport.refusals import FEWEST, Histories, Refusals
 
 PAUSE_BASE = 0.5
 PAUSE_CAP = 20.0
-"""Seconds of a pause whose length the server does not name: the first, then twice as long, and the longest."""
+"""Seconds of a pause whose length is not named: the first, doubled each time, and the longest."""
 PAUSE_FLOOR = 0.051
 """A server that says "Retry-After: 0" means at once, not in the same instant: 50 ms, as clocks round."""
 JITTER = 0.05
 """By what share pauses are longer than asked, at the most: many clients are refused in the same instant."""
 LIFTED = 120.0
 """Seconds without a refusal after which a limit is forgotten, counted from when its rate is no longer held."""
+DISBELIEVED = 2
+"""Refusals in a row at a rate that was held: whatever the server is, it is no such token bucket."""
 OVERLOADED = 0.7
 """What an overload leaves of the rate that was granted."""
 
@@ -37,6 +39,7 @@ class LearnedLimit:
         refusals: What is known of it.
         pace: Of the requests that it counts.
         paused_until: When the pause ends, by the clock.
+        unsettled: Whether the pace has not been set since the newest refusal.
     """
 
     __slots__ = (
@@ -45,7 +48,8 @@ class LearnedLimit:
         "_pauses",
         "_random",
         "_slowed_at",
-        "_unsettled",
+        "_too_fast",
+        "unsettled",
         "pace",
         "paused_until",
         "refusals",
@@ -57,11 +61,12 @@ class LearnedLimit:
         self.paused_until = self._pause_began = self._slowed_at = float("-inf")
         self._pauses = 0
         """Since the last request that was granted."""
+        self._too_fast = 0
+        """Refusals in a row at a rate that was to be held for longer."""
         self._asked = 0.0
         """Seconds for which the server asked to wait, when it last said so."""
         self._random = random
-        self._unsettled = False
-        """Whether the pace has not been set since the newest refusal."""
+        self.unsettled = False
 
     @staticmethod
     def of_all(parts: Sequence[LearnedLimit], histories: Histories, now: float) -> LearnedLimit:
@@ -69,7 +74,7 @@ class LearnedLimit:
         whole = copy.copy(max(parts, key=lambda part: part.paused_until))
         whole.refusals = Refusals.merged([part.refusals for part in parts], histories)
         whole.pace = Pace(now)
-        whole._unsettled = True
+        whole.unsettled = True
         return whole
 
     def begins_pause(self, now: float, sent_at: float) -> bool:
@@ -93,9 +98,10 @@ class LearnedLimit:
             self._pauses += 1
             self._pause_began = self._slowed_at = now
             self._asked = wait or 0.0
-            self._unsettled = True
+            self.unsettled = True
             if wait is None:
                 wait = min(PAUSE_CAP, PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
+            self._too_fast = self._too_fast + 1 if now < self.pace.held_until else 0
             self.refusals.add(sent_at, now - sent_at)
         wait = None if wait is None else max(wait, PAUSE_FLOOR)
         if wait is not None and now + wait > self.paused_until:
@@ -117,7 +123,7 @@ class LearnedLimit:
         """Seconds until the next request may go."""
         if now < self.paused_until:
             return self.paused_until - now
-        if self._unsettled:
+        if self.unsettled:
             self._settle(now)
         return self.pace.wait(now)
 
@@ -136,15 +142,17 @@ class LearnedLimit:
             Whether the limit was not met for so long that it can be forgotten.
         """
         self._pauses = 0
-        if now >= self.paused_until and not self._unsettled:
+        if now >= self.paused_until and not self.unsettled:
             self.pace.climb(now)
         return now - max(self._slowed_at, self.pace.held_until) >= LIFTED
 
     def _settle(self, now: float) -> None:
         """Set the pace after a pause: by now, what was granted before it has been answered."""
-        self._unsettled = False
+        self.unsettled = False
         known = self.refusals.estimate(self.paused_until - self.refusals.latest)
         if known is not None:
+            if self._too_fast >= DISBELIEVED:
+                known = self.refusals.at_least()
             self.pace.follow(known, self.refusals.latest, now)
             return
         rate = self.refusals.granted_rate()

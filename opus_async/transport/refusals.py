@@ -6,6 +6,7 @@ before them, those are forgotten.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from opus_async.transport.rate_estimate import Estimate, Stretch, estimate
@@ -119,9 +120,15 @@ class Refusals:
                     self.is_fresh = False
                 break
         else:
-            found = Estimate(self.granted_rate(), max(self._burst, 1.0), UNEXPLAINED, 0.0)
+            found = self.at_least()
         self._burst = found.burst
         return found
+
+    def at_least(self) -> Estimate:
+        """What the limit is at the least, by the newest refusals alone; those before them are forgotten."""
+        del self.marks[: -FEWEST - 1]
+        self.is_fresh = False
+        return Estimate(self.granted_rate(), max(self._burst, 1.0), UNEXPLAINED, 0.0)
 
     def granted_rate(self) -> float:
         """Requests a second that were granted before the newest refusal; at least that is the limit."""
@@ -142,9 +149,10 @@ class Refusals:
     def _estimate(self, newest: int, granted: Sequence[Granted], pause: float) -> Estimate | None:
         """The limit by so many refusals; None where no limit explains them."""
         begins, *ends = self.marks[-newest - 1 :]
+        starts = (-math.inf, *ends)
         stretches = [
-            Stretch([each for each in granted if start <= each.first < end], end)
-            for start, end in zip((begins, *ends), ends, strict=False)
+            Stretch([each for each in granted if start < each.first <= end], end)
+            for start, end in zip(starts, ends, strict=False)
         ]
         backlog = None if self.is_fresh and newest == len(self.marks) - 1 else self._burst
         if backlog == 0.0:  # the burst is not known yet
