@@ -1,0 +1,57 @@
+"""The first requests to a server of which nothing is known: few at once, and twice as many soon after.
+
+A limit is then met by few requests instead of by all that fit on the wire. A server without a limit has the
+whole rate after a second and a half; and whoever sends less than the first rate never waits.
+"""
+
+from __future__ import annotations
+
+from opus_async.transport.rates import TokenBucket
+
+AT_ONCE = 8
+RATE = 100.0
+DOUBLED_IN = 0.25
+"""Requests that go at once and a second, and the seconds of successes in which that rate doubles."""
+LIFTED = 3200.0
+"""Requests a second from which on nothing is held back: one process hardly sends more."""
+
+
+class SlowStart:
+    """Paces the first requests.
+
+    Attributes:
+        is_over: Whether it holds nothing back any more.
+    """
+
+    __slots__ = ("_bucket", "_grown_at", "_used", "is_over")
+
+    def __init__(self) -> None:
+        self._bucket = TokenBucket(RATE, burst=AT_ONCE)
+        self._grown_at = 0.0
+        self._used = self.is_over = False
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next request may go."""
+        wait = self._bucket.wait(now)
+        if wait > 0.0:
+            self._used = True
+        return wait
+
+    def take(self, now: float) -> None:
+        """Let a request go."""
+        self._bucket.take(now)
+
+    def give_back(self) -> None:
+        """Take a request back that did not go."""
+        self._bucket.give_back()
+
+    def succeeded(self, now: float) -> None:
+        """Count a granted request: the rate grows if it was used."""
+        step = min(now - self._grown_at, DOUBLED_IN)
+        if step <= 0.0 or not self._used:
+            self._grown_at = now
+            return
+        self._grown_at, self._used = now, False
+        rate = self._bucket.rate * 2.0 ** (step / DOUBLED_IN)
+        self._bucket.set_rate(rate, now, burst=max(AT_ONCE, rate * 0.05))
+        self.is_over = rate >= LIFTED
