@@ -22,6 +22,8 @@ from opus_async.stages import CLIENT_WAIT, DONE, REQUEST_WAIT
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.wait_clock import WaitClock
 
+NO_WAITS: Final = WaitClock()
+"""Of a job that requests nothing."""
 NOTHING: Final = JobResult(outputs=EMPTY)
 
 
@@ -108,7 +110,7 @@ class JobRun(Suspended):
         self.watched: WatchedJob | None = None
         self._notify = notify
         self._platform = platform
-        self.waits = WaitClock()
+        self.waits = NO_WAITS
         self._noticing = 0.0
         """Seconds for which the poll that ended the stage waited for its turn."""
         self._timings: dict[str, float] = {CLIENT_WAIT: client_wait} if client_wait else {}
@@ -193,19 +195,23 @@ class JobRun(Suspended):
         """Count how long the poll that ended the stage waited for its turn: the job ran no longer for it."""
         self._noticing += ended.waited
 
-    def _clock(self) -> None:
-        now = self._loop.time()
+    def _clock(self) -> float:
+        """Count the time since this was last called; returns what time it is."""
+        now, timings = self._loop.time(), self._timings
         spent = now - self._entered
-        waited = min(self.waits.take() + self._noticing, spent)
-        for name, seconds in ((REQUEST_WAIT, waited), (self.stage, spent - waited)):
-            if seconds > 0:
-                self._timings[name] = self._timings.get(name, 0.0) + seconds
+        waited = self.waits.take() + self._noticing
+        if waited > 0:
+            waited = min(waited, spent)
+            timings[REQUEST_WAIT] = timings.get(REQUEST_WAIT, 0.0) + waited
+        if spent > waited:
+            timings[self.stage] = timings.get(self.stage, 0.0) + (spent - waited)
         self._entered, self._noticing = now, 0.0
+        return now
 
     def timings(self) -> Mapping[str, float]:
         """Seconds per stage until now, the waits for a turn apart, and in all."""
-        self._clock()
-        return MappingProxyType({**self._timings, "total": self._loop.time() - self._began})
+        now = self._clock()
+        return MappingProxyType({**self._timings, "total": now - self._began})
 
     def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
         """Tell listeners that it is done, and make the outcome.

@@ -22,7 +22,7 @@ from opus_async.errors import OpusError
 from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.jobs.ended import AFTER_DEADLINE, Ended, Overdue
 from opus_async.jobs.job_ids import JobIds
-from opus_async.jobs.job_run import JobRun
+from opus_async.jobs.job_run import NO_WAITS, JobRun
 from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.launch import Launcher, ReadStatus
 from opus_async.jobs.pausing import OnPaused, WhenPaused
@@ -46,7 +46,7 @@ from opus_async.platform import (
 )
 from opus_async.stages import PAUSED
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.wait_clock import wait_clock
+from opus_async.transport.wait_clock import WaitClock, wait_clock
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
@@ -227,6 +227,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             until: When it must be done, by the event loop's clock; None for no bound.
         """
         current_job.set(run.current)
+        run.waits = WaitClock()
         clock_before = wait_clock.set(run.waits)
         deadline = None
         try:
@@ -253,7 +254,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             wait_clock.reset(clock_before)
             if run.watched is None:
                 self._let_go(run)
-        return run.finish(self._hint) if run.watched is None else run
+        if run.watched is None:
+            return run.finish(self._hint)
+        run.waits = NO_WAITS
+        return run
 
     async def _start(
         self,

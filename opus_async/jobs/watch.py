@@ -331,7 +331,7 @@ class Watcher:
         while self._jobs:
             due = self._queue.take_due()
             if due:
-                self._queue.wake_worker()  # there may be more: one worker wakes the next
+                self._queue.wake_for_due()  # one worker wakes the next
                 await self._poll(*due, clock)
             else:
                 await self._queue.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from opus_async.events import CurrentJob
 from opus_async.jobs import polling
@@ -64,7 +64,7 @@ class WatchedWorkflow:
         self.of_known_start = Cohort(grain)
         self.of_unknown_start = Cohort(grain)
         """Jobs that may have been started long ago; their age counts from when they were first watched."""
-        self.heap: list[HeapEntry] = []
+        self.heap: list[tuple[float, int, WatchedJob]] = []
         self.anew_at = 0.0
         """When its jobs may be planned anew next."""
         self.outdated = False
@@ -105,10 +105,6 @@ class WatchedWorkflow:
                 taken.append(job)
                 due_until = now + polling.MIN_INTERVAL if most > 1 else now
         return taken
-
-
-HeapEntry: TypeAlias = tuple[float, int, "WatchedJob"]
-"""When a job is due, and the number of the entry: an older one of the same job is stale."""
 
 
 class Waiter(Protocol):

@@ -137,6 +137,8 @@ class WorkerPool(Generic[RowT, ItemT]):
         self._context: contextvars.Context
         """That of the supervisor: what is gone on with runs in a copy of it, as what is begun does."""
         self._suspended: set[Suspended] = set()
+        self._when_ready = self._can_go_on
+        """Made once: ten thousand may hold it."""
         self._none_left: asyncio.Future[None] | None = None
         """Done when no row is in flight any more, and none is to come."""
         self._stopping = False
@@ -281,7 +283,7 @@ class WorkerPool(Generic[RowT, ItemT]):
     def _take_in(self, item: ItemT | Suspended) -> None:
         if isinstance(item, Suspended):
             self._suspended.add(item)
-            item.when_ready(self._can_go_on)
+            item.when_ready(self._when_ready)
         else:
             self._ready.append(item)
             self._one_less()

@@ -49,10 +49,10 @@ class LearnedLimit:
         "_random",
         "_slowed_at",
         "_too_fast",
-        "unsettled",
         "pace",
         "paused_until",
         "refusals",
+        "unsettled",
     )
 
     def __init__(self, refusals: Refusals, now: float, random: Callable[[], float]) -> None:

@@ -88,7 +88,7 @@ class WindowServer:
         self._requests, self._seconds = requests, seconds
         self._window, self._left = -1, 0
 
-    def grants(self, operation: str, now: float) -> bool:  # noqa: ARG002 - all are counted
+    def grants(self, operation: str, now: float) -> bool:
         window = int(now // self._seconds)
         if window != self._window:
             self._window, self._left = window, self._requests
@@ -110,7 +110,7 @@ class UnlimitedServer:
         self.refused: list[float] = []
         self._refuses = refuses
 
-    def grants(self, operation: str, now: float) -> bool:  # noqa: ARG002 - all are granted
+    def grants(self, operation: str, now: float) -> bool:
         refused = len(self.granted) + len(self.refused) in self._refuses
         (self.refused if refused else self.granted).append(now)
         return not refused
