@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from opus_async.jobs.life_table import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
 
-LONG = 2.0
+LONG = 4.0
 """Times the median run time. Up to there a second late counts the same for all jobs; for a longer one it
 counts less, in proportion: nobody minds a minute after a day. While no median is known, each job counts by
 its age."""
