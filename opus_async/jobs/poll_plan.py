@@ -16,7 +16,7 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from opus_async.jobs.life_table import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
+from opus_async.jobs.survival import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
 
 LONG = 4.0
 """Times the median run time. Up to there a second late counts the same for all jobs; for a longer one it
