@@ -230,7 +230,7 @@ class Watcher:
         cohort = job.cohort
         cohort.watched += 1
         polled = not job.may_wait_for_callback()
-        if polled and cohort.scouts < polling.SCOUTS and cohort.times.scouts_needed:
+        if polled and cohort.times.scouts_needed and cohort.scouts < polling.scouts_of(cohort.watched):
             job.is_scout = True
             cohort.scouts += 1
 
