@@ -20,7 +20,7 @@ PAUSE_FLOOR = 0.051
 JITTER = 0.05
 """By what share pauses are longer than asked, at the most: many clients are refused in the same instant."""
 LIFTED = 120.0
-"""Seconds without a refusal after which a limit is forgotten, counted from when its rate is no longer held."""
+"""Seconds without a refusal until a limit is forgotten, from when its rate is no longer held."""
 DISBELIEVED = 2
 """Refusals in a row at a rate that was held: whatever the server is, it is no such token bucket."""
 OVERLOADED = 0.7
