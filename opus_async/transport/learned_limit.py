@@ -18,9 +18,9 @@ PAUSE_CAP = 20.0
 PAUSE_FLOOR = 0.051
 """A server that says "Retry-After: 0" means at once, not in the same instant: 50 ms, as clocks round."""
 JITTER = 0.05
-"""By what share pauses are longer than asked, at the most: many clients are refused in the same instant."""
+"""By what share pauses are longer than asked, at the most."""
 LIFTED = 120.0
-"""Seconds without a refusal after which a limit is forgotten, counted from when its rate is no longer held."""
+"""Seconds without a refusal after which a limit is forgotten; they begin when its rate is no longer held."""
 DISBELIEVED = 2
 """Refusals in a row at a rate that was held: whatever the server is, it is no such token bucket."""
 OVERLOADED = 0.7
@@ -49,10 +49,10 @@ class LearnedLimit:
         "_random",
         "_slowed_at",
         "_too_fast",
-        "unsettled",
         "pace",
         "paused_until",
         "refusals",
+        "unsettled",
     )
 
     def __init__(self, refusals: Refusals, now: float, random: Callable[[], float]) -> None:

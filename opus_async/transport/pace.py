@@ -20,7 +20,7 @@ DOUBLING = 2.0
 """Growth in a second while no limit is known."""
 RETURN = 1.35
 """Growth in a second after an overload or an outage: the server may still be weak."""
-BELOW = 0.985
+BELOW = 0.99
 """The share of a known limit that is used. By less, a limit that is 1 % lower than it seems refuses requests
 every few seconds, and a pause can cost more than that 1 %."""
 SAVED = 0.75
@@ -30,7 +30,7 @@ SPENDING = 1.5
 """Times the limit at which savings are used: not all at once, for they may be less."""
 HOLD = 8.0
 HOLD_UNSURE = 3.0
-HOLD_LONGEST = 120.0
+HOLD_LONGEST = 90.0
 """Seconds for which a rate is held: at first, where the limit may be off by more than :data:`SURE`, and after
 many confirmations; each doubles it."""
 SURE = 1.03

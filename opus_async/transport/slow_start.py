@@ -1,7 +1,7 @@
 """The first requests to a server of which nothing is known: few at once, and twice as many soon after.
 
-A limit is then met by few requests instead of by all that fit on the wire. A server without a limit has the
-whole rate after a second and a half; and whoever sends less than the first rate never waits.
+A limit is then met by few requests instead of by all that fit on the wire. A server without a limit gets
+whatever there is after a second; and whoever sends less than the first rate never waits.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ AT_ONCE = 8
 RATE = 100.0
 DOUBLED_IN = 0.25
 """Requests that go at once and a second, and the seconds of successes in which that rate doubles."""
-LIFTED = 3200.0
-"""Requests a second from which on nothing is held back: one process hardly sends more."""
+LIFTED = 800.0
+"""Requests a second from which on nothing is held back."""
 
 
 class SlowStart:
