@@ -18,7 +18,7 @@ PAUSE_CAP = 20.0
 PAUSE_FLOOR = 0.051
 """A server that says "Retry-After: 0" means at once, not in the same instant: 50 ms, as clocks round."""
 JITTER = 0.05
-"""By what share pauses are longer than asked, at the most: many clients are refused in the same instant."""
+"""By what share pauses are longer than asked, at the most."""
 LIFTED = 120.0
 """Seconds without a refusal until a limit is forgotten, from when its rate is no longer held."""
 DISBELIEVED = 2

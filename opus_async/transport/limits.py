@@ -1,4 +1,4 @@
-"""The request limiter: who may send next, by slots, rates, priorities and the shared pause.
+"""The request limiter: who may send next, by slots, rates, priorities and pauses.
 
 Waiting happens here, before a request's clock starts, never inside the connection pool.
 """
@@ -25,7 +25,7 @@ those requests tell as much as a probe would."""
 
 
 class RequestLimiter:
-    """Slots, rates and the shared pause of one server. Every call is O(1), with ten thousand waiting too.
+    """Slots, rates and pauses of one server. Every call is O(1), with ten thousand waiting too.
 
     Args:
         slots: Requests on the wire at once.
@@ -38,7 +38,7 @@ class RequestLimiter:
 
     Attributes:
         now: The clock, in seconds.
-        throttling: The shared pause and the adaptive rate; the retrier records responses there.
+        throttling: The limits that were learned; the retrier records responses there.
     """
 
     def __init__(

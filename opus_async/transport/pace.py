@@ -12,33 +12,36 @@ from opus_async.transport.rate_estimate import Estimate
 from opus_async.transport.rates import TokenBucket
 
 LEAST = 0.02
+"""Requests a second, whatever a server is thought to grant."""
 FLOOR = 1.0
 """Requests a second at the least while no limit is known: slower, its end would not be noticed."""
 LEAST_CLIMB = 2.0
-"""Requests a second that are won back each second at the least, where a server was overloaded or away."""
+"""Requests a second that are won back each second at the least while no limit is known."""
 DOUBLING = 2.0
 """Growth in a second while no limit is known."""
 RETURN = 1.35
-"""Growth in a second after an overload or an outage: the server may still be weak."""
-BELOW = 0.985
-"""The share of a known limit that is used. By less, a limit that is 1 % lower than it seems refuses requests
-every few seconds, and a pause can cost more than that 1 %."""
+"""The same after an overload or an outage: the server may still be weak."""
+BELOW = 0.99
+"""The share of a known limit that is used."""
 SAVED = 0.75
-"""The share of the server's savings that is counted on; and requests that are left over."""
 LEFT = 2.0
+"""The share of what the server saved up that is counted on, and requests that are left of it: the burst is
+known less well than the rate."""
 SPENDING = 1.5
-"""Times the limit at which savings are used: not all at once, for they may be less."""
-HOLD = 8.0
-HOLD_UNSURE = 3.0
-HOLD_LONGEST = 120.0
-"""Seconds for which a rate is held: at first, where the limit may be off by more than :data:`SURE`, and after
-many confirmations; each doubles it."""
+"""Times the rate at which savings are used: the later a refusal comes, the more it tells."""
 SURE = 1.03
+"""The doubt up to which a limit is taken for known."""
 CONFIRMED = 1.05
 """The factor up to which two estimates are the same."""
+HOLD = 8.0
+HOLD_UNSURE = 3.0
+HOLD_LONGEST = 90.0
+"""Seconds for which a rate is held: at first; at first of a limit that is not known well; and at most."""
 SWEEP = 2.0
-GROWTH = 60.0
-"""Seconds of use in which the rate doubles after it was held, slowly at first: by 3 % in the first ten."""
+"""Seconds of use, at the least, in which the rate then grows by the doubt of the limit."""
+GROWTH_SHORTEST = 4.0
+GROWTH_LONGEST = 60.0
+"""Seconds of use after that in which it doubles, slowly at first: as long as it was held."""
 
 
 class Pace:
@@ -126,6 +129,7 @@ class Pace:
             self._hold *= 2
         else:
             self._hold = HOLD if sure else HOLD_UNSURE
+        # A pause costs what it loses; a rate that is too low, at most the doubt of each second.
         self._hold = min(max(self._hold, limit.lost / max(limit.doubt - 1.0, 0.001)), HOLD_LONGEST)
         self.known, self._grown = limit, 0.0
         self.rate = max(BELOW * limit.rate, LEAST)
@@ -150,7 +154,7 @@ class Pace:
         self._grown += step
         sweep = max(SWEEP, self._hold / 2)
         doubt = self.known.doubt ** min(self._grown / sweep, 1.0)
-        beyond = max(self._grown - sweep, 0.0) / min(max(self._hold, 4.0), GROWTH)
+        beyond = max(self._grown - sweep, 0.0) / min(max(self._hold, GROWTH_SHORTEST), GROWTH_LONGEST)
         self._faster(BELOW * self.known.rate * (doubt + beyond**2), now)
 
     def _faster(self, rate: float, now: float) -> None:
@@ -158,4 +162,4 @@ class Pace:
         burst = None if self.known is None else max(SAVED * self.known.burst, 1.0)
         self._steady.set_rate(rate, now, burst=burst)
         if self._peak is not None:
-            self._peak.set_rate(max(SPENDING * rate, rate), now)
+            self._peak.set_rate(SPENDING * rate, now)

@@ -17,18 +17,22 @@ from typing import NamedTuple
 from opus_async.transport.rate_history import Granted
 
 CAUTION = 0.3
-"""How likely the rate is lower than the estimate. A rate that is too low costs less than a pause."""
+"""How likely it is that the limit is lower than the estimate: a rate too low costs less than a refusal."""
 DOUBT = 0.7
-"""How likely the rate is lower than what doubt tells of."""
-_ERROR = 0.5
-"""Requests by which a backlog may be wrong, because requests are whole; and the share of the burst"""
-_ERROR_SHARE = 0.02
-_IDLE = 0.05
-_CONTRADICTION = 0.25
-"""The same as a share of the burst, from which on refusals have not met one and the same limit."""
-_GRID = 40
+"""The same for the rate that the doubt of an estimate reaches up to."""
+ERROR = 0.5
+ERROR_SHARE = 0.02
+"""Requests by which a backlog may be wrong, for requests are whole; and the share of the burst, for what was
+granted is told in bins."""
+IDLE = 0.05
+"""Requests by which a backlog may have run off before a refusal."""
+CONTRADICTION = 0.25
+"""The share of the burst by which backlogs differ that have not met one and the same limit."""
+_GRID = 28
 _WIDEST = 4.0
+"""Rates are looked for up to this factor above what was granted, in so many steps; twice, closer together."""
 _UNLIKELY = 12.0
+"""Misfit above the least beyond which a rate is left out."""
 
 
 class Estimate(NamedTuple):
@@ -126,7 +130,7 @@ def _fit(
 ) -> _Fit:
     at_refusals = [] if backlog is None else [backlog]
     now, peak, idle, time = backlog or 0.0, 0.0, 0.0, begins
-    idle_error = _IDLE + slack / 2
+    idle_error = IDLE + slack / 2
     for granted, refused_at in stretches:
         for first, last, count in granted:
             now -= rate * (first - time)
@@ -141,8 +145,8 @@ def _fit(
             left = 0.0
         at_refusals.append(left)
     burst = sum(at_refusals) / len(at_refusals)
-    error = _ERROR + _ERROR_SHARE * burst + slack / 2
+    error = ERROR + ERROR_SHARE * burst + slack / 2
     squares = sum((each - burst) ** 2 for each in at_refusals) + max(peak - burst - 1.0, 0.0) ** 2
     worst = max(peak - burst - 1.0, burst - min(at_refusals))
-    contradicts = worst > 4 * error + _CONTRADICTION * burst or idle > 25 * len(at_refusals)
+    contradicts = worst > 4 * error + CONTRADICTION * burst or idle > 25 * len(at_refusals)
     return _Fit(max(burst + 0.5, 1.0), squares / error**2 + idle, contradicts)

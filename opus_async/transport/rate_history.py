@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 WIDTH = 0.02
 """Seconds of a bin."""
-MOST = 1024
+MOST = 512
 """Bins; beyond that, pairs of the older half become one each."""
 RECENTLY = 15.0
 """Seconds that count for the rate of late."""
@@ -89,8 +89,15 @@ class RateHistory:
 
 
 def together(histories: Iterable[RateHistory], since: float) -> list[Granted]:
-    """The bins of several histories that began after a time, in order."""
-    return sorted(each for history in histories for each in history.since(since))
+    """What was granted of several kinds after a time, in order; bins that overlap become one."""
+    merged: list[Granted] = []
+    for first, last, requests in sorted(each for history in histories for each in history.since(since)):
+        if merged and (first < merged[-1].first + WIDTH or first <= merged[-1].last):
+            before = merged[-1]
+            merged[-1] = Granted(before.first, max(before.last, last), before.requests + requests)
+        else:
+            merged.append(Granted(first, last, requests))
+    return merged
 
 
 def recent_peak(histories: Iterable[RateHistory], now: float) -> float:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from opus_async.transport.rate_estimate import Estimate, Stretch, estimate
-from opus_async.transport.rate_history import Granted, RateHistory, together
+from opus_async.transport.rate_history import WIDTH, Granted, RateHistory, together
 
 Histories = Callable[[], Sequence[RateHistory]]
 """Returns what was granted of the requests that a limit counts."""
@@ -87,7 +87,7 @@ class Refusals:
         self.blur += (took / 2 - self.blur) / (2 if marks else 1)
         if not marks:
             granted = together(self.histories(), sent_at - BEFORE)
-            marks.append(min(granted[0].first, sent_at) if granted else sent_at)
+            marks.append((min(granted[0].first, sent_at) if granted else sent_at) - WIDTH)
         elif not together(self.histories(), marks[-1]):
             marks.pop()
         marks.append(max(sent_at, marks[-1]))

@@ -19,7 +19,21 @@ LATENCY = (0.0005, 0.003)
 """Seconds from sending a request to its answer, at least and at most."""
 
 
-class TokenBucketServer:
+class _Counted:
+    """Notes when requests were granted and refused."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        self.retry_after = retry_after
+        self.granted: list[float] = []
+        self.refused: list[float] = []
+
+    @property
+    def refusals(self) -> float:
+        """The share of refused requests."""
+        return len(self.refused) / (len(self.refused) + len(self.granted))
+
+
+class TokenBucketServer(_Counted):
     """Grants ``burst`` requests at once, and ``rate`` a second.
 
     Args:
@@ -39,9 +53,7 @@ class TokenBucketServer:
         retry_after: float | None = 1.0,
         later: Sequence[tuple[float, float]] = (),
     ) -> None:
-        self.retry_after = retry_after
-        self.granted: list[float] = []
-        self.refused: list[float] = []
+        super().__init__(retry_after)
         self._burst, self._operations = burst, operations
         self._rates = [(0.0, rate), *later]
         self._tokens, self._filled = burst, 0.0
@@ -72,19 +84,12 @@ class TokenBucketServer:
         """The share of what was allowed that was granted, until the last request."""
         return len(self.granted) / (self._burst + self.came_in(self.granted[-1] - self.granted[0]))
 
-    @property
-    def refusals(self) -> float:
-        """The share of refused requests."""
-        return len(self.refused) / (len(self.refused) + len(self.granted))
 
-
-class WindowServer:
+class WindowServer(_Counted):
     """Grants so many requests in each window of the clock, and names the wait until the next."""
 
     def __init__(self, requests: int, seconds: float) -> None:
-        self.retry_after: float | None = None
-        self.granted: list[float] = []
-        self.refused: list[float] = []
+        super().__init__(None)
         self._requests, self._seconds = requests, seconds
         self._window, self._left = -1, 0
 
@@ -101,13 +106,11 @@ class WindowServer:
         return True
 
 
-class UnlimitedServer:
+class UnlimitedServer(_Counted):
     """Grants all, but for those that it is told to refuse, by their number."""
 
     def __init__(self, refuses: frozenset[int] = frozenset(), retry_after: float | None = 1.0) -> None:
-        self.retry_after = retry_after
-        self.granted: list[float] = []
-        self.refused: list[float] = []
+        super().__init__(retry_after)
         self._refuses = refuses
 
     def grants(self, operation: str, now: float) -> bool:
