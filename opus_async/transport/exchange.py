@@ -157,10 +157,10 @@ async def read_up_to(content: aiohttp.StreamReader, cap: int) -> bytes:
     Raises:
         AnswerTooLarge: It has more bytes than ``cap``.
     """
-    first = await content.readany()
-    if content.at_eof() and len(first) <= cap:
-        return first
-    parts, size = [first], len(first)
+    if content.is_eof() and content.total_bytes <= cap:  # it came with its head, as most do
+        return content.read_nowait()
+    parts: list[bytes] = []
+    size = 0
     while size <= cap:
         if content.at_eof():
             return b"".join(parts)
