@@ -23,9 +23,8 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from opus_async.errors import (
     AuthenticationError,
@@ -66,8 +65,7 @@ log = logging.getLogger("opus_async.jobs.stream")
 _NO_MORE: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
-class RowKind:
+class RowKind(NamedTuple):
     """What a row of a stream is.
 
     Attributes:
