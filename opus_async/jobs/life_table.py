@@ -18,7 +18,7 @@ import itertools
 import math
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 GROWTH = 1.05
 """Each bin ends at an age that is so many times the age at its beginning: finer than a run time varies."""
@@ -69,7 +69,8 @@ def value_at(values: Sequence[float], position: float) -> float:
     return values[left] * (1 - share) + values[left + 1] * share
 
 
-class SurvivalCurve(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SurvivalCurve:
     """The share of jobs that run for longer than each edge of the bins, as far as was learned.
 
     Attributes:
@@ -267,7 +268,8 @@ class LifeTable:
         return EDGES[bisect.bisect_left(until, min(0.5, until[-1])) + 1]
 
 
-class _Prior(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Prior:
     """What is assumed before anything is seen: the chance of ending in each bin, the share that survives."""
 
     chances: Sequence[float]

@@ -23,8 +23,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from opus_async.errors import (
     AuthenticationError,
@@ -65,7 +66,8 @@ log = logging.getLogger("opus_async.jobs.stream")
 _NO_MORE: Any = object()
 
 
-class RowKind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RowKind:
     """What a row of a stream is.
 
     Attributes:

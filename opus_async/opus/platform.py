@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
@@ -59,7 +60,8 @@ Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 Callback: TypeAlias = str | CallbackReceiver
 
 
-class BoundJob(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BoundJob:
     """A request checked against the schema; nothing sent yet."""
 
     request: JobRequest
