@@ -38,11 +38,11 @@ class FrozenSettings:
 
     def __init_subclass__(cls) -> None:
         found = {name: value for name, value in vars(cls).items() if isinstance(value, _Setting)}
-        cls._settings = found
         for name, each in found.items():
             setattr(cls, name, each.default)
+        cls._settings = {**cls._settings, **found}
         cls.__signature__ = Signature(  # type: ignore[attr-defined]  # what inspect and help() ask for
-            [Parameter(name, Parameter.KEYWORD_ONLY, default=each.default) for name, each in found.items()]
+            [Parameter(name, Parameter.KEYWORD_ONLY, default=s.default) for name, s in cls._settings.items()]
         )
 
     if not TYPE_CHECKING:  # a type checker goes by the attributes

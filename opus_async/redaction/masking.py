@@ -6,8 +6,7 @@ import re
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from opus_async.redaction.decoding import (
     BASE64,
@@ -62,8 +61,7 @@ _SIGNED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(NamedTuple):
     """Several secrets, searched for at once.
 
     Attributes:
