@@ -105,11 +105,18 @@ class LifeTable:
         first, last = bin_position(since), bin_position(age)
         if last <= first:
             return False
-        if last >= self._reach:
-            self._reach = min(int(last) + 1, BINS)
-        self._count_entered(first, 1.0)
-        self._count_entered(last, -1.0)
-        return self._contradicted(first, last, ended=False)
+        left, right = int(first), int(last)
+        if right >= self._reach:
+            self._reach = right + 1
+        share, entered = first - left, self._new_entered
+        entered[left] += 1 - share
+        entered[left + 1] += share
+        share = last - right
+        entered[right] -= 1 - share
+        entered[right + 1] -= share
+        if last < 1.0:  # inside of the first bin a table tells nothing
+            return False
+        return self._contradicted(value_at(self._unlikely, last) - value_at(self._unlikely, first))
 
     def saw_end(self, since: float, age: float) -> bool:
         """Count a job that was seen running at ``since`` and to have ended at ``age``.
@@ -123,17 +130,21 @@ class LifeTable:
         if right >= self._reach:
             self._reach = right + 1
         new_entered, new_ended = self._new_entered, self._new_ended
-        self._count_entered(first if left < right else left, 1.0)
         weights = list(self.curve.density[left : right + 1])
+        entered = first - left if left < right else 0.0
+        new_entered[left] += 1 - entered
+        new_entered[left + 1] += entered
         if left < right:
-            weights[0] *= left + 1 - first
+            weights[0] *= 1 - entered
             weights[-1] *= last - right
         whole = math.fsum(weights)
         for place, weight in enumerate(weights, left):
             share = weight / whole
             new_ended[place] += share
             new_entered[place + 1] -= share
-        return last > first and self._contradicted(first, last, ended=True)
+        if last < 1.0 or last <= first:
+            return False
+        return self._contradicted(self._likelier_to_end(first, last))
 
     def renew(self) -> None:
         """Make the curve of what was counted until now."""
@@ -176,29 +187,21 @@ class LifeTable:
             ),
         )
 
-    def _count_entered(self, position: float, jobs: float) -> None:
-        """Count jobs from a position on: of the bin it lies in, the share that is left."""
-        place = int(position)
-        self._new_entered[place] += jobs * (1 - position + place)
-        self._new_entered[place + 1] += jobs * (position - place)
-
-    def _contradicted(self, first: float, last: float, *, ended: bool) -> bool:
-        """Compare table and assumption by what was seen of a job between two positions."""
-        if last < 1.0:  # inside of the first bin a table tells nothing
-            return False
-        if ended:
-            survival, assumed = self.curve.survival, self._assumed.survival
-            by_table = 1 - value_at(survival, last) / value_at(survival, first)
-            by_assumption = 1 - value_at(assumed, last) / value_at(assumed, first)
-            likelier = math.log(max(by_assumption, 1e-6) / max(by_table, 1e-6))
-        else:
-            likelier = value_at(self._unlikely, last) - value_at(self._unlikely, first)
+    def _contradicted(self, likelier: float) -> bool:
+        """Take note by how much likelier what was seen is under the assumption than under the table."""
         contradiction = self._contradiction + min(likelier, MOST_CONTRADICTION)
         if contradiction < CONTRADICTION or self.ends < ENDS_CONTRADICTED:
             self._contradiction = contradiction if contradiction > 0 else 0.0
             return False
         self._forget()
         return True
+
+    def _likelier_to_end(self, first: float, last: float) -> float:
+        """How much likelier an end between these positions is under the assumption than under the table."""
+        survival, assumed = self.curve.survival, self._assumed.survival
+        by_table = 1 - value_at(survival, last) / value_at(survival, first)
+        by_assumption = 1 - value_at(assumed, last) / value_at(assumed, first)
+        return math.log(max(by_assumption, 1e-6) / max(by_table, 1e-6))
 
     def _forget(self) -> None:
         self._contradiction, self.ends = 0.0, 0

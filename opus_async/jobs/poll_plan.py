@@ -234,8 +234,10 @@ class _Rule:
         left = int(position)
         share = position - left
         ages = self._ages
-        for place in (left, left + 1):
-            if place not in ages:
+        try:
+            return ages[left] * (1 - share) + ages[left + 1] * share
+        except KeyError:
+            for place in (left, left + 1):
                 ages[place] = self._lateness.next_age(place, self._bound)
         return ages[left] * (1 - share) + ages[left + 1] * share
 

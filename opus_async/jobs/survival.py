@@ -10,7 +10,7 @@ import itertools
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GROWTH = 1.05
 """Each bin ends at an age that is so many times the age at its beginning: finer than a run time varies."""
@@ -38,8 +38,7 @@ def value_at(values: Sequence[float], position: float) -> float:
     return values[left] * (1 - share) + values[left + 1] * share
 
 
-@dataclass(frozen=True, slots=True)
-class SurvivalCurve:
+class SurvivalCurve(NamedTuple):
     """The share of jobs that run for longer than each edge of the bins, as far as was learned.
 
     Attributes:
@@ -58,8 +57,7 @@ class SurvivalCurve:
     density: Sequence[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Assumption:
+class Assumption(NamedTuple):
     """What is assumed before anything is seen: the chance of ending in each bin, the share that survives."""
 
     chances: Sequence[float]
