@@ -8,7 +8,8 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from opus_async.arguments import FUNCTION, Kind, checked, instance
 from opus_async.clients.network import Network
@@ -76,6 +77,9 @@ class PlatformClient:
         ConfigurationError: Settings of another type, or too few files that this process may have open.
     """
 
+    vendor_domain: ClassVar[str | None] = None
+    """The domain of the vendor's own hosts, where jobs are real and cost money; None where there is none."""
+
     def __init__(
         self,
         base_url: str,
@@ -88,6 +92,7 @@ class PlatformClient:
         hint: Callable[[NextStep], str],
         operation_limits: Sequence[OperationLimit] = (),
     ) -> None:
+        self._host = (urlsplit(base_url).hostname or "").rstrip(".")
         self.asked_limits = limits or Limits()
         self.limits = _fitted(self.asked_limits)
         self.retry = retry or RetryPolicy()
@@ -110,11 +115,18 @@ class PlatformClient:
         )
         self._watcher = Watcher(
             detect_lag=self.limits.detect_lag,
+            detect_lag_floor=self.limits.detect_lag_floor,
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
             sparing=lambda: self._network.limiter.held_back,
         )
+
+    @property
+    def is_production(self) -> bool:
+        """Whether its API is at a host of the vendor's. Nothing is looked up to tell."""
+        domain = self.vendor_domain
+        return domain is not None and (self._host == domain or self._host.endswith(f".{domain}"))
 
     def _state(self) -> str:
         """For the repr: whether it is closed, or how many jobs are watched."""

@@ -252,6 +252,7 @@ class OperativusClient(PlatformClient):
         memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
+        reuse_uploads: bool = True,  # noqa: ARG002 - as asked of every client; nothing is uploaded
     ) -> Lifecycle[Any, BoundText]:
         """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
@@ -264,6 +265,7 @@ class OperativusClient(PlatformClient):
             memory: Where it is kept which pauses were answered, so that no later process answers them again.
             version_number: None: workflows have no versions.
             version_id: None, likewise.
+            reuse_uploads: Means nothing here: nothing is uploaded.
 
         Raises:
             ConfigurationError: The client is closed, or a version is named.

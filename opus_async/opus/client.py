@@ -39,7 +39,15 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, OPERATION_LIMITS, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
+from opus_async.opus.separate_uploads import SeparateUploader
+from opus_async.opus.settings import (
+    VENDOR_DOMAIN,
+    key_problem,
+    resolve_api,
+    resolve_base_url,
+    resolve_callback,
+    resolve_key,
+)
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
@@ -98,6 +106,8 @@ class OpusClient(PlatformClient):
         ConfigurationError: No key, a base URL that is none, a callback that the API would refuse, or too few
             files that this process may have open.
     """
+
+    vendor_domain = VENDOR_DOMAIN
 
     @checked(
         ConfigurationError,
@@ -252,7 +262,9 @@ class OpusClient(PlatformClient):
         platform = self._new_platform(workflow_id, callback)
         return await self._run(platform, request)
 
-    @checked(workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK)
+    @checked(
+        workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK, reuse_uploads=FLAG
+    )
     def lifecycle(
         self,
         workflow_id: str,
@@ -261,6 +273,7 @@ class OpusClient(PlatformClient):
         version_number: int | None = None,
         version_id: str | None = None,
         callback: Callback | None = None,
+        reuse_uploads: bool = True,
     ) -> Lifecycle[Any, Payload]:
         """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
@@ -275,6 +288,7 @@ class OpusClient(PlatformClient):
             version_number: Pins the workflow version of every row that names none.
             version_id: Pins it by UUID, and wins over the number.
             callback: Instead of the client's.
+            reuse_uploads: Whether content is uploaded once for all jobs; else each job uploads its own.
 
         Returns:
             A :class:`~opus_async.jobs.lifecycle.Lifecycle`; its ``platform`` is what it runs on.
@@ -283,7 +297,10 @@ class OpusClient(PlatformClient):
             ConfigurationError: The client is closed, or the callback is one that the API would refuse.
         """
         version = (version_number, version_id)
-        return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
+        platform = self._new_platform(
+            workflow_id, callback, version=version, memory=memory, reuse_uploads=reuse_uploads
+        )
+        return self._new_lifecycle(platform)
 
     @checked(
         ConfigurationError,
@@ -337,6 +354,7 @@ class OpusClient(PlatformClient):
         *,
         version: Version = LATEST,
         memory: Cache | None = None,
+        reuse_uploads: bool = True,
     ) -> OpusPlatform:
         self._check_open()
         workflow_id = workflow_id_in(workflow_id)
@@ -352,7 +370,9 @@ class OpusClient(PlatformClient):
             self._api,
             DeduplicatingUploader(
                 self._uploader, UploadCache(memory, self._api) if memory is not None else None
-            ),
+            )
+            if reuse_uploads
+            else SeparateUploader(self._uploader),
             self._downloader,
             workflow_id,
             version=version,

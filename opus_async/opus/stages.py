@@ -10,4 +10,13 @@ INITIATE = "initiate"
 EXECUTE = "execute"
 WATCH = "watch"
 RESULTS = "results"
-STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)
+PRESIGN = "presign"
+STAGES = Stages(
+    bind=SCHEMA,
+    prepare=UPLOAD,
+    create=INITIATE,
+    start=EXECUTE,
+    watch=WATCH,
+    collect=RESULTS,
+    parts={"presign": PRESIGN},
+)
