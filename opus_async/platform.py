@@ -45,6 +45,11 @@ class Stages:
     collect: str
     parts: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages, in order."""
+        return (self.bind, self.prepare, self.create, self.start, self.watch, self.collect)
+
 
 class StartCheck(enum.Enum):
     """A platform's judgement of an uncertain start, from one check and on evidence of its own kind.

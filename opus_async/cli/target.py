@@ -61,6 +61,8 @@ class PlatformEntry(Protocol[ClientT_co]):
     variables: Variables
     help: Sequence[tuple[str, str]]
     """Variable of the environment -> what it is, for the help."""
+    vendor_domain: str | None
+    """The domain of the vendor's own hosts, where jobs are real; None where there is none."""
     stages: Stages
     """The platform's names of the stages of a job."""
     generation_hint: str

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from opus_async.arguments import FUNCTION, Kind, checked, instance
 from opus_async.clients.network import Network
+from opus_async.clients.settings import is_at
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.error_codes import NextStep
 from opus_async.errors import ConfigurationError, OpusError
@@ -72,6 +72,7 @@ class PlatformClient:
         limits: As given, or lower: as far as this process may open files.
         asked_limits: As given.
         retry: As given.
+        is_production: Whether its API is at a host of the vendor's, where jobs are real.
 
     Raises:
         ConfigurationError: Settings of another type, or too few files that this process may have open.
@@ -92,7 +93,7 @@ class PlatformClient:
         hint: Callable[[NextStep], str],
         operation_limits: Sequence[OperationLimit] = (),
     ) -> None:
-        self._host = (urlsplit(base_url).hostname or "").rstrip(".")
+        self.is_production = is_at(base_url, self.vendor_domain)
         self.asked_limits = limits or Limits()
         self.limits = _fitted(self.asked_limits)
         self.retry = retry or RetryPolicy()
@@ -121,12 +122,6 @@ class PlatformClient:
             workers=self.limits.api_concurrency,
             sparing=lambda: self._network.limiter.held_back,
         )
-
-    @property
-    def is_production(self) -> bool:
-        """Whether its API is at a host of the vendor's. Nothing is looked up to tell."""
-        domain = self.vendor_domain
-        return domain is not None and (self._host == domain or self._host.endswith(f".{domain}"))
 
     def _state(self) -> str:
         """For the repr: whether it is closed, or how many jobs are watched."""

@@ -16,8 +16,8 @@ class DropReason(StrEnum):
 
     MAX_IN_FLIGHT = "max_in_flight"
     """As many jobs as ``--max-in-flight`` allows were in flight."""
-    TOO_LATE = "too_late"
-    """This process came to it so late that it would have been another load than the one asked for."""
+    INTERRUPTED = "interrupted"
+    """The run was interrupted before its job was ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Sample:
             same as ``started``.
         started: When it was really started.
         ended: When its outcome was known here, or its end was not waited for any more.
-        stages: Stage -> seconds; of a job that has ended they add up to ``ended - intended``. Stages that it
-            did not have are left out.
+        stages: Stage -> seconds, 0 for one that it did not have; of a job that completed they add up to
+            ``ended - intended``.
         detect_lag: How many seconds late its end was noticed at most; None where nothing bounds that.
         measured: Whether it is in the latency figures: it completed, and was meant to start within the
             measured window.

@@ -41,13 +41,13 @@ from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import (
-    VENDOR_DOMAIN,
     key_problem,
     resolve_api,
     resolve_base_url,
     resolve_callback,
     resolve_key,
 )
+from opus_async.opus.stages import VENDOR_DOMAIN
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader

@@ -16,7 +16,6 @@ from opus_async.errors import ConfigurationError
 from opus_async.opus.protocol import requests
 
 DEFAULT_BASE_URL = "https://operator.opus.com"
-VENDOR_DOMAIN = "opus.com"
 
 VARIABLES = ("OPUS_SERVICE_KEY", "OPUS_BASE_URL", "OPUS_API", "OPUS_CALLBACK_URL")
 """The variables of the environment that a client reads."""

@@ -1,9 +1,10 @@
-"""Opus's names for the stages of a job, as events, timings and errors use them."""
+"""Opus's names: those of the stages of a job, as events, timings and errors use them, and its domain."""
 
 from __future__ import annotations
 
 from opus_async.platform import Stages
 
+VENDOR_DOMAIN = "opus.com"
 SCHEMA = "schema"
 UPLOAD = "upload"
 INITIATE = "initiate"

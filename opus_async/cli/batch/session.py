@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, error_report, platforms
 from opus_async.cli.batch import existing_batch, run_options
-from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
+from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.target import Target

@@ -85,6 +85,7 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
         ("OPERATIVUS_USERNAME", "a user name"),
         ("OPERATIVUS_PASSWORD", "and its password"),
     )
+    vendor_domain = None
     stages = STAGES
     generation_hint = ""
     billed = ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 from opus_async.cli import connection
 from opus_async.cli.target import Ask, PlatformEntry, Variables
-from opus_async.opus.stages import STAGES
+from opus_async.opus.stages import STAGES, VENDOR_DOMAIN
 
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
@@ -90,6 +90,7 @@ class OpusEntry(PlatformEntry["OpusClient"]):
         ),
         ("OPUS_CALLBACK_URL", "an HTTPS URL that Opus calls when a job ends"),
     )
+    vendor_domain = VENDOR_DOMAIN
     stages = STAGES
     generation_hint = "--api or OPUS_API names the generation of the API"
     billed = "billed when it completes"

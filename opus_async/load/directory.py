@@ -1,0 +1,53 @@
+"""The files of a load test: where they lie, and that none of another run is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic_core import to_json
+
+from opus_async import disk
+from opus_async.errors import LoadRefused
+from opus_async.load.summary import FILE as SUMMARY
+from opus_async.load.summary import RunSummary, SearchSummary, as_json
+from opus_async.load.values import Sample
+from opus_async.metrics.hgrm import hgrm_text
+from opus_async.metrics.histogram import Histogram
+
+SAMPLES, HGRM, REPORT = "samples.jsonl", "latency.hgrm", "report.html"
+_MILLISECONDS = 1000.0
+
+
+def refuse_used(directory: Path) -> None:
+    """Refuse a directory that holds a run, or that is none.
+
+    Raises:
+        LoadRefused: It does.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise LoadRefused(f"{directory} is there, and is no folder: name another one for the results")
+    for name in (SUMMARY, SAMPLES):
+        if (directory / name).exists():
+            raise LoadRefused(
+                f"{directory} holds the results of a load test already: name another folder, so that they "
+                "can be compared; nothing was sent"
+            )
+
+
+def write(
+    directory: Path, samples: Iterable[Sample], e2e: Histogram, summary: RunSummary | SearchSummary
+) -> None:
+    """Write the samples, the percentiles and, at last, the summary.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    disk.make_directory(directory)
+    with disk.atomic_write(directory / SAMPLES, private=False) as file:
+        for sample in samples:
+            file.write(to_json(sample.as_json()) + b"\n")
+    with disk.atomic_write(directory / HGRM, private=False) as file:
+        file.write(hgrm_text(e2e, _MILLISECONDS).encode())
+    with disk.atomic_write(directory / SUMMARY, private=False) as file:
+        file.write(as_json(summary))
