@@ -112,8 +112,4 @@ class FakeClient:
             jitter=lambda: 1.0,
         )
         self._watchers.append(watcher)
-        return Lifecycle(
-            self.platform, watcher, policy=RetryPolicy(), job_timeout=None, notify=self.notify
-        )
-
-
+        return Lifecycle(self.platform, watcher, policy=RetryPolicy(), job_timeout=None, notify=self.notify)
