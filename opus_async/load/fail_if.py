@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from opus_async import text
-from opus_async.load.compare import Change, ComparedMetric, Comparison
+from opus_async.load.comparison import Change, ComparedMetric, Comparison
 from opus_async.load.metric import ERROR_RATE, THROTTLED_SHARE, Metric, parse_metric
 from opus_async.load.slo import COMPARISONS, Measured, Slo, parse_slo
 

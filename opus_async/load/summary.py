@@ -59,6 +59,7 @@ class RunSummary(Figures):
         reasons: Why it is no PASS.
         exit_code: Of the command.
         workload: What must be equal for two runs to be compared.
+        seed: Of its draws: the same arrivals come with the same seed.
         began: When the run began, in seconds since the epoch: moments in ``samples.jsonl`` count from here.
         window: Its measured part.
         counts: Its jobs, warm-up included.
@@ -79,6 +80,7 @@ class RunSummary(Figures):
     reasons: list[str]
     exit_code: int
     workload: dict[str, Any]
+    seed: int
     began: float
     window: Window
     counts: Counts
@@ -157,6 +159,7 @@ class SearchSummary(Figures):
         reasons: Why it is no PASS.
         exit_code: Of the command.
         workload: What was run.
+        seed: Of its draws.
         began: When it began, in seconds since the epoch.
         rate: Jobs a second that hold; None where none was found.
         limiting_stage: What limits it; None where that is not seen.
@@ -173,6 +176,7 @@ class SearchSummary(Figures):
     reasons: list[str]
     exit_code: int
     workload: dict[str, Any]
+    seed: int
     began: float
     rate: float | None
     limiting_stage: str | None

@@ -8,7 +8,7 @@ import pytest
 from load_runs import STAGES, WORKLOAD, run_of, written
 
 from opus_async.errors import LoadRefused
-from opus_async.load.compare import Change, compare_runs
+from opus_async.load.comparison import Change, compare_runs
 from opus_async.load.fail_if import parse_fail_if
 from opus_async.load.recorded_run import load_run
 from opus_async.load.verdict import Verdict
