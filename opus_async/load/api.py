@@ -17,7 +17,7 @@ from opus_async.load.choices import MAX_IN_FLIGHT, MAX_JOBS
 from opus_async.load.client import Client
 from opus_async.load.metric import E2E_INTENDED
 from opus_async.load.observer import LoadObserver
-from opus_async.load.result import summary_of
+from opus_async.load.result import summary_of, timeline_of
 from opus_async.load.session import InputSource, Run, Workload, new_run, opened, prepared, work
 from opus_async.load.sizes import Sizes
 from opus_async.load.spec import (
@@ -65,6 +65,7 @@ async def run_load(
     jobs: int | None = None,
     warm_up: float = 0.0,
     slo: Sequence[str] = (),
+    abort_on_breach: bool = False,
     arrival: Arrival = "poisson",
     seed: int | None = None,
     pick: Pick = "cycle",
@@ -100,6 +101,7 @@ async def run_load(
         jobs: Jobs in all instead, those of the warm-up included.
         warm_up: Seconds at the beginning that are left out of all latency figures.
         slo: Objectives, like ``e2e.p95 < 90s`` or ``error_rate < 1%``; see :mod:`opus_async.load.slo`.
+        abort_on_breach: Whether it ends, INVALID, as soon as an objective cannot be met any more.
         arrival: ``poisson`` (as independent users come) or ``uniform`` (at even distances).
         seed: Of all draws; None draws one, which the summary tells.
         pick: ``cycle`` takes the rows in turn, ``random`` draws them.
@@ -159,7 +161,7 @@ async def run_load(
     workload = await prepared(client, plan, source, slo)
     run = new_run(plan, workload)
     try:
-        await work(client, plan, workload, run, observer, timeout=timeout)
+        await work(client, plan, workload, run, observer, timeout=timeout, abort_on_breach=abort_on_breach)
     finally:
         summary = await _written(place, plan, workload, run, price)
     return LoadResult(directory=place, summary=summary)
@@ -268,5 +270,8 @@ async def _written(place: Path, plan: Plan, workload: Workload, run: Run, price:
         seed=plan.spec.seed,
         price=price,
     )
-    await asyncio.to_thread(directory.write, place, recorder.samples, recorder.latency[E2E_INTENDED], summary)
+    moments = timeline_of(recorder, run.health)
+    await asyncio.to_thread(
+        directory.write, place, recorder.samples, recorder.latency[E2E_INTENDED], moments, summary
+    )
     return summary

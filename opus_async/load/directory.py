@@ -9,13 +9,13 @@ from pydantic_core import to_json
 
 from opus_async import disk
 from opus_async.errors import LoadRefused
-from opus_async.load.summary import FILE as SUMMARY
+from opus_async.layout import LATENCY, SAMPLES, SUMMARY, TIMELINE
 from opus_async.load.summary import RunSummary, SearchSummary, as_json
+from opus_async.load.timeline import Moment, as_lines
 from opus_async.load.values import Sample
 from opus_async.metrics.hgrm import hgrm_text
 from opus_async.metrics.histogram import Histogram
 
-SAMPLES, HGRM, REPORT = "samples.jsonl", "latency.hgrm", "report.html"
 _MILLISECONDS = 1000.0
 
 
@@ -36,9 +36,13 @@ def refuse_used(directory: Path) -> None:
 
 
 def write(
-    directory: Path, samples: Iterable[Sample], e2e: Histogram, summary: RunSummary | SearchSummary
+    directory: Path,
+    samples: Iterable[Sample],
+    e2e: Histogram,
+    timeline: Iterable[Moment],
+    summary: RunSummary | SearchSummary,
 ) -> None:
-    """Write the samples, the percentiles and, at last, the summary.
+    """Write the samples, the percentiles, the timeline and, at last, the summary.
 
     Raises:
         OSError: A file cannot be written.
@@ -47,7 +51,9 @@ def write(
     with disk.atomic_write(directory / SAMPLES, private=False) as file:
         for sample in samples:
             file.write(to_json(sample.as_json()) + b"\n")
-    with disk.atomic_write(directory / HGRM, private=False) as file:
+    with disk.atomic_write(directory / LATENCY, private=False) as file:
         file.write(hgrm_text(e2e, _MILLISECONDS).encode())
+    with disk.atomic_write(directory / TIMELINE, private=False) as file:
+        file.writelines(as_lines(timeline))
     with disk.atomic_write(directory / SUMMARY, private=False) as file:
         file.write(as_json(summary))

@@ -6,10 +6,11 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from opus_async.metrics.histogram import Histogram
 from opus_async.tasks import start
@@ -44,7 +45,7 @@ class HealthSample:
 
 
 class HealthSampler:
-    """Samples the health of this process for as long as a ``with`` block lasts.
+    """Samples the health of this process for as long as an ``async with`` block lasts.
 
     Attributes:
         samples: A sample for each second.
@@ -55,14 +56,15 @@ class HealthSampler:
         self.samples: list[HealthSample] = []
         self.loop_lag = Histogram()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Sample until the block ends."""
-        task = start("opus_async health", self._run)
-        try:
-            yield
-        finally:
-            task.cancel()
+    async def __aenter__(self) -> Self:
+        self._task = start("opus_async health", self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
 
     @property
     def cpu_share(self) -> float:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 from opus_async.models import JobStatus
 from opus_async.platform import JobJournal, StartDoubt
 
 
 class JobRecord(JobJournal):
-    """The record of one job; belongs to one task. Times are seconds of :func:`time.monotonic`.
+    """The record of one job; belongs to one task. Times are those of its clock.
 
     Args:
         index: Its place among the arrivals.
         intended: When it was meant to start.
+        clock: Gives the time in seconds.
 
     Attributes:
         started: When it was really started.
@@ -25,6 +26,7 @@ class JobRecord(JobJournal):
     """
 
     __slots__ = (
+        "_clock",
         "_parts_until",
         "accepted",
         "index",
@@ -36,10 +38,11 @@ class JobRecord(JobJournal):
         "started",
     )
 
-    def __init__(self, index: int, intended: float) -> None:
+    def __init__(self, index: int, intended: float, clock: Callable[[], float]) -> None:
         self.index = index
         self.intended = intended
-        self.started = time.monotonic()
+        self.started = clock()
+        self._clock = clock
         self.job_id: str | None = None
         self.ordered = False
         self.accepted: float | None = None
@@ -67,7 +70,7 @@ class JobRecord(JobJournal):
 
     async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         """Note when it was known to have been started."""
-        self.accepted = time.monotonic()
+        self.accepted = self._clock()
 
     async def second_start_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
         """Nothing to note."""
@@ -75,7 +78,7 @@ class JobRecord(JobJournal):
     def status_seen(self, status: JobStatus) -> None:
         """Note when it was seen to have ended."""
         if status.is_terminal and self.seen_ended is None:
-            self.seen_ended = time.monotonic()
+            self.seen_ended = self._clock()
 
     async def job_superseded(self, remote_id: str) -> None:
         """Nothing to note."""

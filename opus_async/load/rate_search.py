@@ -23,14 +23,18 @@ from opus_async.load.arrivals import Arrival
 from opus_async.load.choices import MAX_IN_FLIGHT, MAX_SEARCH_JOBS, START_RATE, WINDOW
 from opus_async.load.client import Client
 from opus_async.load.observer import LoadObserver
+from opus_async.load.result import timeline_of
 from opus_async.load.search import Search, SearchEnd, SearchPlan
 from opus_async.load.session import InputSource, Workload, new_run, opened, prepared, reopened, work
 from opus_async.load.spec import LoadSpec, OpenLoad, Pick, Plan, planned
 from opus_async.load.steps import Step, StepResult
 from opus_async.load.summary import SearchSummary
+from opus_async.load.timeline import Moment
 from opus_async.load.values import Sample
 from opus_async.metrics.histogram import Histogram
 
+_DISTURBED = 2
+"""How often a step is run again because this machine was disturbed in it: others may run here, too."""
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Client]]
 """Makes a client, to be entered and left."""
 
@@ -152,7 +156,7 @@ async def find_max(
         await driver.run()
     finally:
         summary = driver.summary(price)
-        await asyncio.to_thread(directory.write, place, driver.samples, driver.e2e, summary)
+        await asyncio.to_thread(directory.write, place, driver.samples, driver.e2e, driver.timeline, summary)
     return SearchResult(directory=place, summary=summary)
 
 
@@ -163,6 +167,7 @@ class _Driver:
         workload: The inputs of its jobs, and its objectives.
         samples: The jobs of all steps; their times are those of the whole search.
         e2e: The times of those that are measured.
+        timeline: All steps over time.
     """
 
     workload: Workload
@@ -180,6 +185,7 @@ class _Driver:
     ) -> None:
         self.samples: list[Sample] = []
         self.e2e = Histogram()
+        self.timeline: list[Moment] = []
         self._connect = connect
         self._spec = spec
         self._source = source
@@ -194,25 +200,30 @@ class _Driver:
 
     async def run(self) -> None:
         """Run steps until the search is done, or ended."""
-        search, control = self._search, self._observer.control
+        search, control, disturbed = self._search, self._observer.control, 0
         try:
-            while control.admitting and (step := search.next_step()) is not None:
+            while control.admitting and (step := search.next_step()) is not None and self._left(step):
                 try:
                     plan = self._plan(step)
                 except LoadRefused:  # chance has drawn more arrivals than are left
                     self._cut_short = [SearchEnd.CAP]
                     return
                 result = await self._run_step(step, plan)
-                if control.admitting:
-                    search.take(result)
-                    self._observer.stepped(search)
+                if not control.admitting:
+                    return
+                if result.unhealthy and disturbed < _DISTURBED and self._left(step):
+                    disturbed += 1
+                    self._observer.notice(f"once more: {result.unhealthy[0]}")
+                    continue
+                disturbed = 0
+                search.take(result)
+                self._observer.stepped(search)
         finally:
             reason = control.reason
             if reason is not None and reason.kind is StopKind.INTERRUPTED:
                 self._cut_short = ["interrupted: the search came to no end"]
 
     def _plan(self, step: Step) -> Plan:
-        number = len(self._search.results)
         spec = replace(
             self._spec,
             load=OpenLoad(
@@ -221,9 +232,18 @@ class _Driver:
             warm_up=step.settle,
             duration=step.window,
             jobs=None,
-            seed=self._spec.seed + number,
+            seed=self._spec.seed + len(self.samples),
         )
-        return planned(spec, max_jobs=self._search.plan.max_jobs - self._search.jobs)
+        return planned(spec, max_jobs=self._jobs_left)
+
+    @property
+    def _jobs_left(self) -> int:
+        """How many jobs may still be started."""
+        return self._search.plan.max_jobs - len(self.samples)
+
+    def _left(self, step: Step) -> bool:
+        """Whether enough jobs may be started to run a step that large."""
+        return step.jobs <= self._jobs_left
 
     async def _run_step(self, step: Step, plan: Plan) -> StepResult:
         times = f"for {step.window:g} s, behind {step.settle:.3g} s to settle"
@@ -236,7 +256,11 @@ class _Driver:
                 client, plan, workload, run, self._observer, timeout=self._timeout, first=len(self.samples)
             )
         recorder, figures = run.recorder, result.figures
-        self._keep(recorder.samples, recorder.origin - self._origin)
+        offset = recorder.origin - self._origin
+        self._keep(recorder.samples, offset)
+        self.timeline += (
+            each.model_copy(update={"at": each.at + offset}) for each in timeline_of(recorder, run.health)
+        )
         self.e2e.merge(recorder.latency["e2e_intended"])
         offered = max(figures.counts.offered, 1)
         return StepResult.of(
@@ -244,7 +268,8 @@ class _Driver:
             recorder.samples,
             figures.window,
             dropped=figures.counts.all_dropped / offered,
-            breaches=tuple(each.expression for _, each in result.slos if not each.ok),
+            slos=workload.slos,
+            throttled_share=figures.throttled.share,
             throttled=recorder.throttling.throttled,
             paused=recorder.throttling.paused,
             unhealthy=result.unhealthy,
@@ -274,7 +299,7 @@ class _Driver:
         outcome = self._search.outcome(self._cut_short)
         reason = self._observer.control.reason
         more = {} if reason is None else {"exit_code": int(reason.exit)}
-        return SearchSummary.of(
+        found = SearchSummary.of(
             self._search,
             outcome,
             run_id=self._run_id,
@@ -285,6 +310,7 @@ class _Driver:
             price=price,
             **more,
         )
+        return found.model_copy(update={"jobs": len(self.samples)})  # those of steps that were run again, too
 
 
 def _process(spec: LoadSpec) -> Arrival:

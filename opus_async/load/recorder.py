@@ -115,7 +115,7 @@ class Recorder:
             index: Its place among the arrivals.
             intended: When it was meant to start.
         """
-        record = self.running[key] = JobRecord(index, self.origin + intended)
+        record = self.running[key] = JobRecord(index, self.origin + intended, self._clock)
         self.level.change(self.now, len(self.running))
         return record
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opus_async.load import summary
+from opus_async.load import summary, timeline
 from opus_async.load.figures import Counts, DetectLag, Health, InFlight, Latency, Rates, Throttled
 from opus_async.load.health import HealthSampler
 from opus_async.load.reasons import Reason
@@ -16,8 +16,11 @@ from opus_async.load.slo import Measured, Slo, SloResult
 from opus_async.load.spec import OpenLoad, Plan
 from opus_async.load.steady import Backlog, backlog, little_ratio
 from opus_async.load.summary import Objective, RunSummary
-from opus_async.load.values import Window
+from opus_async.load.timeline import Moment
+from opus_async.load.values import Sample, Window
 from opus_async.load.verdict import Evidence, Judgement, judge, unhealthy
+from opus_async.metrics.time_series import TimeSeries
+from opus_async.models import JobStatus
 
 _PLACES = 6
 
@@ -75,7 +78,7 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
     window = Window(plan.spec.warm_up, max(ended_at, plan.spec.warm_up))
     samples = recorder.samples
     in_window = [sample for sample in samples if window.holds(sample.intended)]
-    completed = sum(window.holds(sample.ended) for sample in samples if sample.status == "COMPLETED")
+    completed = sum(window.holds(sample.ended) for sample in samples if sample.status == JobStatus.COMPLETED)
     dropped = sum(window.holds(at) for at, _ in recorder.drops)
     spans = [(sample.started, sample.ended) for sample in samples]
     mean = recorder.level.mean(window)
@@ -210,3 +213,36 @@ def summary_of(
         failures=dict(result.failures),
         price=price,
     )
+
+
+def timeline_of(recorder: Recorder, health: HealthSampler) -> Iterator[Moment]:
+    """A run over time, second by second."""
+    series, origin = TimeSeries(), recorder.origin
+    for sample in recorder.samples:
+        series.add(timeline.OFFERED, sample.intended)
+        series.add(timeline.STARTED, sample.started)
+        series.add(_ending(sample), sample.ended)
+    for at, _ in recorder.drops:
+        series.add(timeline.OFFERED, at)
+        series.add(timeline.DROPPED, at)
+    for at in recorder.throttling.at:
+        series.add(timeline.THROTTLED, at - origin)
+    seen = (
+        (
+            each.at - origin - series.interval / 2,
+            {
+                "loop_lag": each.loop_lag,
+                "cpu_share": each.cpu_share,
+                "rss_bytes": each.rss_bytes,
+                "open_files": each.open_files,
+            },
+        )
+        for each in health.samples
+    )
+    return timeline.moments(series, seen)
+
+
+def _ending(sample: Sample) -> str:
+    if sample.status is None:
+        return timeline.UNKNOWN
+    return timeline.COMPLETED if sample.status == JobStatus.COMPLETED else timeline.FAILED

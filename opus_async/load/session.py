@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
 from opus_async.errors import LoadRefused, OpusError
+from opus_async.exits import Exit
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.shutdown import ShutdownControl, StopKind
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
+from opus_async.load.breaches import BreachWatch
 from opus_async.load.client import Client
 from opus_async.load.documents import Documents
 from opus_async.load.health import HealthSampler
 from opus_async.load.inputs import Inputs, RequestSource, check_rows, read_rows, without_rows
 from opus_async.load.observer import LoadObserver
-from opus_async.load.reasons import Reason, ReasonCode
+from opus_async.load.reasons import Reason as WhyNoPass
+from opus_async.load.reasons import ReasonCode
 from opus_async.load.recorder import Recorder
 from opus_async.load.result import RunResult, figures_of, judged
 from opus_async.load.runner import LoadRunner
 from opus_async.load.slo import Slo, parse_slo
 from opus_async.load.spec import Plan
 from opus_async.load.stages import LoadStages
+from opus_async.load.values import Sample
 from opus_async.manifests import FOLDERS, Manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.open import open_manifest
 
 _NOTHING: Mapping[str, Any] = {}
 _ID_BYTES = 4
+clock: Callable[[], float] = time.monotonic
+"""The clock of all that is recorded, in seconds: a loop's own may be coarse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +188,7 @@ class Run:
 
 def new_run(plan: Plan, workload: Workload, *, run_id: str | None = None) -> Run:
     """Make a run that has not begun; ``run_id`` is that of the search whose step it is."""
-    recorder = Recorder(workload.stages, warm_up=plan.spec.warm_up)
+    recorder = Recorder(workload.stages, warm_up=plan.spec.warm_up, clock=clock)
     return Run(run_id or f"load-{secrets.token_hex(_ID_BYTES)}", recorder, HealthSampler())
 
 
@@ -193,6 +201,7 @@ async def work(
     *,
     timeout: float | None = None,
     first: int = 0,
+    abort_on_breach: bool = False,
 ) -> RunResult:
     """Run a load to its end, and judge it.
 
@@ -204,6 +213,7 @@ async def work(
         observer: Ends it early.
         timeout: Seconds for one job; None for no bound.
         first: The index of its first job.
+        abort_on_breach: Whether it ends as soon as an objective cannot be met any more.
 
     Cancelling it ends it at once; what was recorded by then is judged all the same, as ``run.result``.
     """
@@ -216,23 +226,36 @@ async def work(
         timeout=timeout,
         first=first,
     )
-    runner = LoadRunner(plan, workload.lifecycle, requests, recorder, control)
+    lost: list[Slo] = []
+    watched = workload.slos if abort_on_breach and plan.exact else ()
+    on_ended = partial(_watch, BreachWatch(watched, plan.jobs), control, lost)
+    runner = LoadRunner(plan, workload.lifecycle, requests, recorder, control, on_ended=on_ended)
     try:
-        with client.listening(recorder), run.health.running():
-            observer.begun(plan, recorder)
-            await runner.run()
+        with client.listening(recorder):
+            async with run.health:
+                observer.begun(plan, recorder)
+                await runner.run()
     finally:
         figures = figures_of(plan, recorder, run.health, ended_at=runner.arrivals_ended)
-        cut = _cut_short(plan, control, cancelled=runner.cancelled)
+        cut = _cut_short(plan, control, lost, cancelled=runner.cancelled)
         run.result = judged(figures, workload.slos, cut, recorder.failures)
     return run.result
 
 
-def _cut_short(plan: Plan, control: ShutdownControl, *, cancelled: bool) -> list[Reason]:
+def _watch(watch: BreachWatch, control: ShutdownControl, lost: list[Slo], sample: Sample) -> None:
+    """Start no more jobs once an objective is lost."""
+    if control.admitting and (slo := watch.lost(sample)) is not None:
+        lost.append(slo)
+        control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.OBJECTIVE_LOST, Exit.INVALID_LOAD))
+
+
+def _cut_short(
+    plan: Plan, control: ShutdownControl, lost: Sequence[Slo], *, cancelled: bool
+) -> list[WhyNoPass]:
     """Why a run did not come to its end."""
     reason = control.reason
     if cancelled or (reason is not None and reason.kind is StopKind.INTERRUPTED):
-        return [Reason(ReasonCode.INTERRUPTED)]
+        return [WhyNoPass(ReasonCode.INTERRUPTED)]
     if reason is not None and reason.kind is StopKind.LIMIT_REACHED:
-        return [Reason(ReasonCode.CAP_REACHED, {"jobs": plan.jobs})]
-    return []
+        return [WhyNoPass(ReasonCode.CAP_REACHED, {"jobs": plan.jobs})]
+    return [WhyNoPass(ReasonCode.STOPPED_AT_BREACH, {"expression": slo.expression}) for slo in lost]

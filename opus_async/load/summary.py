@@ -80,7 +80,7 @@ class RunSummary(Figures):
     reasons: list[str]
     exit_code: int
     workload: dict[str, Any]
-    seed: int
+    seed: int | None = None
     began: float
     window: Window
     counts: Counts
@@ -176,7 +176,7 @@ class SearchSummary(Figures):
     reasons: list[str]
     exit_code: int
     workload: dict[str, Any]
-    seed: int
+    seed: int | None = None
     began: float
     rate: float | None
     limiting_stage: str | None

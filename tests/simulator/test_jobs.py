@@ -226,7 +226,9 @@ def test_simulator_duration_parses_constant_range_and_lognormal(spec, low, middl
     assert [duration.at(q) for q in (0, 0.5, 1)] == pytest.approx([low, middle, high])
 
 
-@pytest.mark.parametrize("spec", ["", "x", "-1", "2-1", "lognormal:0,1", "lognormal:1", "exponential:x", "1e3", "nan"])
+@pytest.mark.parametrize(
+    "spec", ["", "x", "-1", "2-1", "lognormal:0,1", "lognormal:1", "exponential:x", "1e3", "nan"]
+)
 def test_simulator_duration_refuses_invalid_text(spec):
     with pytest.raises(ValueError, match=r"duration|backwards"):
         Duration.parse(spec)

@@ -46,6 +46,7 @@ class LoadRunOptions(LoadOptions):
         duration: Seconds.
         jobs: Jobs in all.
         warm_up: Seconds.
+        abort_on_breach: Whether it ends as soon as an objective cannot be met any more.
     """
 
     rate: float | None
@@ -55,6 +56,7 @@ class LoadRunOptions(LoadOptions):
     duration: float | None
     jobs: int | None
     warm_up: float
+    abort_on_breach: bool
 
 
 OPTIONS = LoadRunOptions
@@ -89,6 +91,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="time at the beginning that is left out of all latency figures (0)",
     )
+    parser.add_argument(
+        "--abort-on-breach",
+        action="store_true",
+        help="end, INVALID, as soon as an objective cannot be met any more: it saves the rest of the jobs",
+    )
     load_options.add_rest(parser, max_jobs=MAX_JOBS, slo_required=False)
 
 
@@ -117,7 +124,13 @@ def run(options: LoadRunOptions) -> int:
     async def begin(connect: running.Connect, observer: LoadObserver) -> LoadResult:
         async with connect() as client:
             return await api.run_load(
-                client, options.inputs, **inputs, **load, seed=spec.seed, watching=observer
+                client,
+                options.inputs,
+                **inputs,
+                **load,
+                seed=spec.seed,
+                abort_on_breach=options.abort_on_breach,
+                watching=observer,
             )
 
     return _told(running.work(options, begin), options)
