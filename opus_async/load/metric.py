@@ -43,9 +43,16 @@ class Metric:
         return bool(self.statistic)
 
     @property
-    def more_is_better(self) -> bool:
-        """Whether a higher value is the better one."""
-        return self.name == COMPLETED_RATE
+    def unit(self) -> str:
+        """In what its values are told: ``s``, ``share`` (from 0 to 1) or ``rate`` (a second)."""
+        return unit_of(str(self))
+
+
+def unit_of(expression: str) -> str:
+    """The unit of the metric that an expression begins with: ``s``, ``share`` or ``rate``."""
+    if expression.startswith(COMPLETED_RATE):
+        return "rate"
+    return "share" if expression.startswith((ERROR_RATE, THROTTLED_SHARE)) else "s"
 
 
 def parse_metric(text: str, stages: Iterable[str]) -> Metric:

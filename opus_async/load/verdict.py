@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from opus_async.exits import Exit
 from opus_async.load.figures import Counts, Health
-from opus_async.load.metric import COMPLETED_RATE, E2E_INTENDED, PERCENTILES
+from opus_async.load.metric import E2E_INTENDED, PERCENTILES
 from opus_async.load.reasons import Reason, ReasonCode
 from opus_async.load.slo import Measured, Slo, SloResult
 from opus_async.load.steady import Backlog
@@ -96,20 +96,13 @@ def judge(evidence: Evidence) -> Judgement:
     """Judge a run. What makes its figures worthless counts before what they say."""
     invalid = (*evidence.cut_short, *_gaps(evidence), *_unsteady(evidence), *unhealthy(evidence))
     breaches = tuple(
-        Reason(ReasonCode.SLO, {"expression": slo.expression, "value": result.value, "unit": unit_of(slo)})
+        Reason(ReasonCode.SLO, {"expression": slo.expression, "value": result.value, "unit": slo.metric.unit})
         for slo, result in evidence.slos
         if not result.ok
     )
     if invalid:
         return Judgement(Verdict.INVALID, (*invalid, *breaches))
     return Judgement(Verdict.FAIL if breaches else Verdict.PASS, breaches)
-
-
-def unit_of(slo: Slo) -> str:
-    """In what its values are told: ``s``, ``share`` or ``rate``."""
-    if slo.metric.is_time:
-        return "s"
-    return "rate" if slo.metric.name == COMPLETED_RATE else "share"
 
 
 def jobs_needed(statistic: str) -> int:

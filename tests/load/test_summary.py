@@ -38,7 +38,13 @@ def searched() -> SearchSummary:
             )
         )
     return SearchSummary.of(
-        search, search.outcome(), run_id="r", workload={"workflow": "wf"}, began=1.0, slo=["e2e.p95 < 1s"]
+        search,
+        search.outcome(),
+        run_id="r",
+        workload={"workflow": "wf"},
+        seed=1,
+        began=1.0,
+        slo=["e2e.p95 < 1s"],
     )
 
 

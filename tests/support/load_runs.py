@@ -80,6 +80,7 @@ def summary_of(
         "reasons": [],
         "exit_code": 0,
         "workload": WORKLOAD,
+        "seed": 1,
         "began": BEGAN,
         "window": window,
         "counts": Counts(
