@@ -83,7 +83,7 @@ def test_stages_are_read():
     "text", ["", "50/s", "50:2m", "a..b/s:2m", "0/s:5m", "50/s:2", "-1/s:2m", "50/s:2m,"]
 )
 def test_stages_that_are_none_are_refused(text):
-    with pytest.raises(ValueError, match="stage|no job"):
+    with pytest.raises(ValueError, match=r"stage|no job"):
         parse_stages(text)
 
 
