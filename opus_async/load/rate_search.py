@@ -24,9 +24,9 @@ from opus_async.load.choices import MAX_IN_FLIGHT, MAX_SEARCH_JOBS, START_RATE, 
 from opus_async.load.client import Client
 from opus_async.load.observer import LoadObserver
 from opus_async.load.result import timeline_of
-from opus_async.load.search import Search, SearchEnd, SearchPlan
+from opus_async.load.search import Search, SearchPlan
 from opus_async.load.session import InputSource, Workload, new_run, opened, prepared, reopened, work
-from opus_async.load.spec import LoadSpec, OpenLoad, Pick, Plan, planned
+from opus_async.load.spec import LoadSpec, OpenLoad, Pick, Plan
 from opus_async.load.steps import Step, StepResult
 from opus_async.load.summary import SearchSummary
 from opus_async.load.timeline import Moment
@@ -203,12 +203,7 @@ class _Driver:
         search, control, disturbed = self._search, self._observer.control, 0
         try:
             while control.admitting and (step := search.next_step()) is not None and self._left(step):
-                try:
-                    plan = self._plan(step)
-                except LoadRefused:  # chance has drawn more arrivals than are left
-                    self._cut_short = [SearchEnd.CAP]
-                    return
-                result = await self._run_step(step, plan)
+                result = await self._run_step(step, self._plan(step))
                 if not control.admitting:
                     return
                 if result.unhealthy and disturbed < _DISTURBED and self._left(step):
@@ -234,7 +229,8 @@ class _Driver:
             jobs=None,
             seed=self._spec.seed + len(self.samples),
         )
-        return planned(spec, max_jobs=self._jobs_left)
+        schedule = step.schedule(_process(self._spec), spec.seed)
+        return Plan(spec=spec, schedule=schedule, jobs=len(schedule.times), exact=True)
 
     @property
     def _jobs_left(self) -> int:

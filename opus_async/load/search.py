@@ -31,6 +31,8 @@ _FEW_JOBS = 10
 _SETTLE_SHARE, _SETTLE_TIMES, _MOST_SETTLE = 0.2, 2.0, 2.0
 """A step settles for this share of its window, or for so many times what jobs took lately, up to so many
 windows."""
+PILED = 3.0
+"""How many times the most jobs in flight of a rate that holds are a pile, and no level."""
 _SAME = 0.85
 """Share of the most that a saturated step completed, above which others tell of the same ceiling."""
 _GREW = 1.1
@@ -142,14 +144,13 @@ class Search:
         if reasons == (SearchEnd.NOTHING_HOLDS,):
             verdict = Verdict.FAIL
         throttled = any(result.is_throttled for result in self.results)
-        points = [(result.in_flight, result.completed_rate) for result in self.results]
         return SearchOutcome(
             verdict=verdict,
             rate=None if best is None else best.offered,
             confirmed=confirmed is not None,
             limiting_stage=self._limiting_stage(),
             reasons=reasons,
-            fit=None if throttled else fit(points),
+            fit=None if throttled else fit(self._levels()),
         )
 
     def _wanted(self) -> Step | None:
@@ -217,6 +218,17 @@ class Search:
         if self._wanted() is not None:
             return SearchEnd.CAP
         return SearchEnd.UNCONFIRMED if self._of_kind(StepKind.CONFIRM) else SearchEnd.NOTHING_HOLDS
+
+    def _levels(self) -> list[tuple[float, float]]:
+        """Jobs in flight and completed jobs a second, of steps in which the first is a level.
+
+        Far beyond what holds it is none: jobs pile up for as long as the step lasts.
+        """
+        held = [result.in_flight for result in self.results if self.holds(result)]
+        most = PILED * max(held, default=math.inf)
+        return [
+            (result.in_flight, result.completed_rate) for result in self.results if result.in_flight <= most
+        ]
 
     def _limiting_stage(self) -> str | None:
         """What the lowest rate that failed tells, next to the lowest that held."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from opus_async import text
+from opus_async.load.arrivals import Arrival
 from opus_async.load.reasons import Reason
 from opus_async.load.slo import Slo
 from opus_async.load.steady import Backlog, backlog, mean_in_flight, rate_of_ends
@@ -61,7 +62,7 @@ class Step:
         """How many jobs it takes."""
         return sum(_counts(self))
 
-    def schedule(self, process: str, seed: int) -> Schedule:
+    def schedule(self, process: Arrival, seed: int) -> Schedule:
         """Its arrivals: exactly as many as its rate asks for, in its settling and in its window.
 
         Random arrivals whose number is random, too, would make one step of 400 jobs differ from the next by

@@ -49,7 +49,9 @@ class Fit:
 
 
 def fit(points: Sequence[tuple[float, float]]) -> Fit | None:
-    """Fit the law by least squares. No coefficient is below 0: one that would be is taken out.
+    """Fit the law by least squares of relative errors, as what was measured varies by shares of itself.
+
+    No coefficient is below 0: one that would be is taken out.
 
     Args:
         points: Jobs in flight and jobs that completed a second; those that are not above 0 do not count.
@@ -63,7 +65,7 @@ def fit(points: Sequence[tuple[float, float]]) -> Fit | None:
         return None
     most = max(n for n, _ in known)
     possible = [found for powers in _POWERS if (found := _least_squares(known, powers, most)) is not None]
-    best = max(possible, key=lambda found: _r_squared(known, found), default=None)
+    best = min(possible, key=lambda found: _error(known, found), default=None)
     if best is None:
         return None
     knee = _knee(best, most)
@@ -79,6 +81,11 @@ def _knee(coefficients: Coefficients, most: float) -> float | None:
     highest = math.sqrt(c0 / c2) if c2 else math.inf
     doubled = c0 / c1 if c1 else math.inf
     return next((knee for knee in (highest, doubled) if knee <= _FAR * most), None)
+
+
+def _error(points: Sequence[tuple[float, float]], coefficients: Coefficients) -> float:
+    c0, c1, c2 = coefficients
+    return math.fsum(((c0 + c1 * n + c2 * n**2) / y - 1) ** 2 for n, y in points)
 
 
 def _r_squared(points: Sequence[tuple[float, float]], coefficients: Coefficients) -> float:
@@ -97,8 +104,8 @@ def _least_squares(
     found = _solved(
         [
             [
-                *(math.fsum(n ** (power + other) for n, _ in scaled) for other in powers),
-                math.fsum(y * n**power for n, y in scaled),
+                *(math.fsum(n ** (power + other) / y**2 for n, y in scaled) for other in powers),
+                math.fsum(n**power / y for n, y in scaled),
             ]
             for power in powers
         ]

@@ -90,10 +90,10 @@ def test_percentiles_of_too_few_jobs_are_left_out():
 @pytest.mark.parametrize(
     ("workload", "said"),
     [
-        (WORKLOAD | {"workflow": "other"}, "workflow: 'wf' and 'other'"),
+        (WORKLOAD | {"workflow_id": "other"}, "workflow_id: 'wf' and 'other'"),
         (WORKLOAD | {"arrivals": {"rate": 40.0, "process": "poisson"}}, "arrivals.rate: 20.0 and 40.0"),
         ({**WORKLOAD, "think": 2.0}, "think: null and 2.0"),
-        ({}, "workflow: 'wf' and null; arrivals.rate: 20.0 and null; "),
+        ({}, "workflow_id: 'wf' and null; arrivals.rate: 20.0 and null; "),
     ],
 )
 def test_other_workload_is_refused_and_its_fields_are_named(workload, said):

@@ -18,14 +18,19 @@ from opus_async.load.figures import (
     Throttled,
 )
 from opus_async.load.recorded_run import RecordedRun
+from opus_async.load.search import Search, SearchPlan
 from opus_async.load.steady import mean_in_flight, most_in_flight
-from opus_async.load.summary import RunSummary, Window, as_json
+from opus_async.load.step_objectives import Breach
+from opus_async.load.steps import Step, StepKind, StepResult
+from opus_async.load.summary import RunSummary, SearchSummary, Window, as_json
+from opus_async.load.timeline import as_lines, moments
 from opus_async.load.values import Sample
 from opus_async.load.verdict import Verdict
 from opus_async.metrics.histogram import Histogram
+from opus_async.metrics.time_series import TimeSeries
 
 STAGES = ("client_wait", "presign", "upload", "initiate", "execute", "queue_run", "results")
-WORKLOAD = {"workflow": "wf", "arrivals": {"rate": 20.0, "process": "poisson"}, "warm_up": 5.0}
+WORKLOAD = {"workflow_id": "wf", "arrivals": {"rate": 20.0, "process": "poisson"}, "warm_up": 5.0}
 BEGAN = 1_790_000_000.0
 _SHARES = (0.0, 0.02, 0.03, 0.02, 0.03, 0.85, 0.05)
 
@@ -126,3 +131,54 @@ def written(directory: Path, run: RecordedRun) -> Path:
     lines = "".join(f"{json.dumps(sample.as_json())}\n" for sample in run.samples)
     (directory / SAMPLES).write_text(lines)
     return directory
+
+
+def timeline_of(run: RecordedRun, *, throttled: int = 0) -> bytes:
+    """The lines of ``timeline.jsonl`` of such a run, with a health and so many answers with 429."""
+    rng = random.Random(1)
+    series = TimeSeries(1.0)
+    for sample in run.samples:
+        series.add("offered", sample.intended)
+        series.add("started", sample.started)
+        series.add("completed" if sample.status == "COMPLETED" else "failed", sample.ended)
+    for _ in range(throttled):
+        series.add("throttled", rng.uniform(10, 20))
+    seconds = int(max(sample.ended for sample in run.samples))
+    health = [
+        (at + 0.5, {"loop_lag": rng.expovariate(300), "cpu_share": rng.uniform(0.2, 0.3), "open_files": 40})
+        for at in range(seconds)
+    ]
+    return b"".join(as_lines(moments(series, health)))
+
+
+def searched_summary(*, steps: int = 9, throttled: int = 0) -> SearchSummary:
+    """The summary of a search on a platform that completes 20 jobs a second at the most."""
+    rates = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 19.0, 20.5, 19.0][:steps]
+    kinds = [StepKind.DOUBLE] * 6 + [StepKind.BISECT] * 2 + [StepKind.CONFIRM]
+    search = Search(SearchPlan())
+    for rate, kind in zip(rates, kinds, strict=False):
+        busy = min(rate / 20, 0.97)
+        search.take(
+            StepResult(
+                step=Step(kind, rate, 6, 30),
+                started=round(36 * rate),
+                offered=rate,
+                completed_rate=min(rate, 20.0),
+                p95=1 + 0.1 / (1 - busy) + max(rate - 20, 0) * 2,
+                in_flight=rate * (1 + 0.02 / (1 - busy)) + max(rate - 20, 0) * 20,
+                stages={"execute": 0.1, "queue_run": 1 / (1 - busy)},
+                breaches=(Breach("e2e.p95 < 3s"),) if rate > 20 else (),
+                throttled=throttled if rate > 20 else 0,
+                paused=throttled / 4 if rate > 20 else 0.0,
+            )
+        )
+    return SearchSummary.of(
+        search,
+        search.outcome(),
+        run_id="run-2",
+        workload={"workflow_id": "wf", "window": 30.0},
+        seed=1,
+        began=BEGAN,
+        slo=["e2e.p95 < 3s"],
+        price=0.12,
+    )
