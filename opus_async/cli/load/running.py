@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -59,6 +60,8 @@ async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | Non
         client = platforms.connect(options, limits=limits_of(options))
         return cast("AbstractAsyncContextManager[Client]", client)
 
+    gc.collect()
+    gc.freeze()  # what is there stays: a collection in the middle of a run would only look through it again
     with interruptible(control, progress, notices) as interrupted:
         try:
             async with DisplayTask(board):
