@@ -68,7 +68,9 @@ def test_find_max_gives_each_step_a_client_and_writes_its_files(tmp_path):
     assert summary["rate"] == pytest.approx(4, rel=0.3)
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert len(lines) == summary["jobs"] == sum(step["jobs"] for step in summary["steps"])
-    assert [line["index"] for line in sorted(lines, key=lambda each: each["index"])] == list(range(len(lines)))
+    assert [line["index"] for line in sorted(lines, key=lambda each: each["index"])] == list(
+        range(len(lines))
+    )
 
 
 def test_find_max_ends_at_its_cap_and_is_invalid(tmp_path):

@@ -61,6 +61,7 @@ def test_open_load_latency_from_the_intended_start_holds_what_a_stall_of_the_ser
             await asyncio.sleep(end - now)
 
     platform._do = stalled
+
     def truth(at):
         """A job that comes during the stall starts at its end; one that ends in it is collected then."""
         if begin <= at < end:
