@@ -164,6 +164,7 @@ async def run_load(
         await work(client, plan, workload, run, observer, timeout=timeout, abort_on_breach=abort_on_breach)
     finally:
         summary = await _written(place, plan, workload, run, price)
+        await asyncio.to_thread(directory.write_report, place, observer.notice)
     return LoadResult(directory=place, summary=summary)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic_core import to_json
 
 from opus_async import disk
-from opus_async.errors import LoadRefused
-from opus_async.layout import LATENCY, SAMPLES, SUMMARY, TIMELINE
+from opus_async.errors import LoadRefused, OpusError
+from opus_async.layout import LATENCY, REPORT, SAMPLES, SUMMARY, TIMELINE
+from opus_async.load import report
 from opus_async.load.summary import RunSummary, SearchSummary, as_json
 from opus_async.load.timeline import Moment, as_lines
 from opus_async.load.values import Sample
@@ -57,3 +58,11 @@ def write(
         file.writelines(as_lines(timeline))
     with disk.atomic_write(directory / SUMMARY, private=False) as file:
         file.write(as_json(summary))
+
+
+def write_report(directory: Path, notice: Callable[[str], None]) -> None:
+    """Write the report; it can be made again, so where that fails it is only told."""
+    try:
+        report.write(directory)
+    except (OSError, OpusError) as error:
+        notice(f"{REPORT} could not be written: {error}")

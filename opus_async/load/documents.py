@@ -79,7 +79,7 @@ def _pdf(salt: str, size: int, text: Text) -> bytes:
         b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
         b"2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n"
         b"3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>\nendobj\n"
-        b"4 0 obj\n<< /Title (" + salt.encode() + b") >>\nendobj\n5 0 obj\n<< /Length 0 >>\nstream\n"
+        b"4 0 obj\n<< /Title (" + salt.encode() + b") >>\nendobj\n5 0 obj\n<< /Length 0000000000 >>\nstream\n"
     )
     places = [head.index(b"%d 0 obj" % number) for number in range(1, 6)]
     tail_size = 400
@@ -91,7 +91,7 @@ def _pdf(salt: str, size: int, text: Text) -> bytes:
     padding = size - start - len(table) - len(trailer)
     comment = b"%" + b" " * (padding - 2) + b"\n" if padding > 1 else b""
     trailer = trailer.replace(b"trailer\n", comment + b"trailer\n", 1)
-    return head.replace(b"/Length 0", b"/Length %d" % len(body)) + body + end + table + trailer
+    return head.replace(b"0000000000 >>", b"%010d >>" % len(body)) + body + end + table + trailer
 
 
 def _plain(salt: str, size: int, text: Text) -> bytes:

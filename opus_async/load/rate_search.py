@@ -157,6 +157,7 @@ async def find_max(
     finally:
         summary = driver.summary(price)
         await asyncio.to_thread(directory.write, place, driver.samples, driver.e2e, driver.timeline, summary)
+    await asyncio.to_thread(directory.write_report, place, driver.notice)
     return SearchResult(directory=place, summary=summary)
 
 
@@ -168,6 +169,7 @@ class _Driver:
         samples: The jobs of all steps; their times are those of the whole search.
         e2e: The times of those that are measured.
         timeline: All steps over time.
+        notice: Told what a person should know.
     """
 
     workload: Workload
@@ -191,6 +193,7 @@ class _Driver:
         self._source = source
         self._slo = slo
         self._search = search
+        self.notice = observer.notice
         self._observer = observer
         self._timeout = timeout
         self._began = time.time()

@@ -27,7 +27,7 @@ def loop_time() -> float:
 
 @pytest.fixture
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that a load test records is told by the clock of the loop, and its process has all the time there is."""
+    """All that a load test records is told by the clock of the loop, and its process is never busy."""
     monkeypatch.setattr(session, "clock", loop_time)
     monkeypatch.setattr(health, "_used", lambda: (loop_time(), 0.0))
     monkeypatch.setattr(asyncio, "to_thread", _at_once)

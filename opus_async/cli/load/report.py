@@ -42,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: ReportOptions) -> int:
     """Write the report, and print its path."""
-    from opus_async.load import report
+    from opus_async.load.report import write
 
-    path = report.write(options.directory, base=options.base)
+    path = write(options.directory, base=options.base)
     print(path)
     if options.open:
         import webbrowser
