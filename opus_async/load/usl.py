@@ -21,6 +21,7 @@ _FEWEST = 4
 _SINGULAR = 1e-12
 _FAR = 2.0
 """How many times the most jobs in flight that were measured a knee may lie at: beyond that it is a guess."""
+_LEAST_R_SQUARED = 0.5
 _FLAT = 0.1
 """Rise of the time of a job over what was measured, as a share of it, below which no knee is in sight."""
 
@@ -57,8 +58,8 @@ def fit(points: Sequence[tuple[float, float]]) -> Fit | None:
         points: Jobs in flight and jobs that completed a second; those that are not above 0 do not count.
 
     Returns:
-        None where the law cannot be told: for fewer than four different numbers of jobs in flight, or where
-        the points follow another one.
+        None where the law cannot be told: for fewer than four different numbers of jobs in flight, where
+        the points follow another one, and where a job takes the same time whatever the load.
     """
     known = [(n, n / x) for n, x in points if n > 0 and x > 0]
     if len({n for n, _ in known}) < _FEWEST:
@@ -68,10 +69,12 @@ def fit(points: Sequence[tuple[float, float]]) -> Fit | None:
     best = min(possible, key=lambda found: _error(known, found), default=None)
     if best is None:
         return None
-    knee = _knee(best, most)
+    r_squared, knee = _r_squared(known, best), _knee(best, most)
+    if r_squared < _LEAST_R_SQUARED:
+        return None
     c0, c1, c2 = best
     peak = None if knee is None else knee / (c0 + c1 * knee + c2 * knee**2)
-    return Fit(c0, c1, c2, _r_squared(known, best), knee, peak)
+    return Fit(c0, c1, c2, r_squared, knee, peak)
 
 
 def _knee(coefficients: Coefficients, most: float) -> float | None:

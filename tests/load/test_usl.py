@@ -42,10 +42,14 @@ def test_knee_of_a_ceiling_is_where_the_time_has_doubled():
     assert (found.knee, found.peak) == (pytest.approx(10.0, rel=1e-3), pytest.approx(5.0, rel=1e-3))
 
 
-def test_no_knee_where_everything_still_grows():
-    found = fit(points(2.0, 0.0, 0.0, noise=0.01))
+def test_no_law_where_a_job_takes_the_same_time_whatever_the_load():
+    assert fit(points(2.0, 0.0, 0.0, noise=0.01)) is None
+
+
+def test_no_knee_where_the_time_hardly_grows():
+    found = fit(points(2.0, 0.002, 0.0))
     assert (found.knee, found.peak) == (None, None)
-    assert found.c0 == pytest.approx(2.0, rel=0.03)
+    assert found.r_squared == pytest.approx(1.0)
 
 
 def test_knee_far_beyond_what_was_measured_is_not_told():
