@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Protocol
 
 from opus_async.config import Limits
-from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.transport.dispatch import RequestMeter
 
 
 class LoadLimits(Limits):
@@ -33,8 +33,8 @@ class Client(Protocol):
     def is_production(self) -> bool:
         """Whether its jobs are real, at a host of the vendor's. Nothing is looked up to tell."""
 
-    def listening(self, listener: Listener) -> AbstractContextManager[None]:
-        """Tell this listener events for as long as the block lasts."""
+    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
+        """Tell this meter of every answer for as long as the block lasts."""
 
     def load_lifecycle(
         self,

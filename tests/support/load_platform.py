@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from contextlib import contextmanager
 
 from fake_platform import FakePlatform
 
@@ -98,10 +97,8 @@ class FakeClient:
         for watcher in self._watchers:
             await watcher.close()
 
-    @contextmanager
-    def listening(self, listener):
-        with self.notify.listening(listener):
-            yield
+    def metering(self, meter):
+        return self.notify.metering(meter)
 
     def load_lifecycle(self, workflow_id, **asked):
         self.asked = asked
