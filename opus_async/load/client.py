@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from opus_async.config import Limits
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 
-LIMITS: Final = Limits(
-    api_concurrency=256,
-    upload_concurrency=256,
-    poll_rate=250,
-    detect_lag=0.01,
-    detect_lag_floor=0.025,
-    max_in_flight=10_000,
+
+class LoadLimits(Limits):
+    """Limits of a client that measures run times: it notices the end of short jobs, too, soon after it."""
+
+    detect_lag_floor: ClassVar[float | None] = 0.025
+
+
+LIMITS: Final = LoadLimits(
+    api_concurrency=256, upload_concurrency=256, poll_rate=250, detect_lag=0.01, max_in_flight=10_000
 )
 """Limits of a client that measures: ends are noticed soon, and its own bounds lie beyond what is measured."""
 
@@ -34,15 +36,15 @@ class Client(Protocol):
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events for as long as the block lasts."""
 
-    def lifecycle(
+    def load_lifecycle(
         self,
         workflow_id: str,
         *,
         version_number: int | None = None,
         version_id: str | None = None,
-        reuse_uploads: bool = True,
+        reuse_uploads: bool = False,
     ) -> Lifecycle[Any, Any]:
         """How a job of this workflow runs; ``lifecycle.platform`` is its platform.
 
-        With ``reuse_uploads=False`` each job uploads its own files, whatever others have uploaded.
+        Each job uploads its own files, whatever others have uploaded, unless ``reuse_uploads``.
         """

@@ -19,6 +19,7 @@ from opus_async.load.summary import Objective, RunSummary
 from opus_async.load.timeline import Moment
 from opus_async.load.values import Sample, Window
 from opus_async.load.verdict import Evidence, Judgement, judge, unhealthy
+from opus_async.metrics.histogram import Histogram
 from opus_async.metrics.time_series import TimeSeries
 from opus_async.models import JobStatus
 
@@ -110,13 +111,19 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
         ),
         health=Health(
             loop_lag_p99=_rounded(health.loop_lag.percentile(99)),
-            start_lateness_p99=_rounded(recorder.lateness.percentile(99)) if is_open else None,
+            start_lateness_p99=_rounded(_lateness(recorder.lateness)) if is_open else None,
             cpu_share=_rounded(health.cpu_share),
             rss_bytes=health.rss_bytes,
             open_files=health.open_files,
         ),
         trend=_trend(plan, recorder, window),
     )
+
+
+def _lateness(lateness: Histogram) -> float | None:
+    """The 99th percentile; of fewer than 100 jobs what all but one keep: a single hiccup is no bottleneck."""
+    few = 100 * (lateness.count - 1) / lateness.count if lateness.count > 1 else 0.0
+    return lateness.percentile(min(99.0, few))
 
 
 def _trend(plan: Plan, recorder: Recorder, window: Window) -> Backlog | None:

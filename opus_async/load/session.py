@@ -135,7 +135,7 @@ async def reopened(client: Client, plan: Plan, source: InputSource, workload: Wo
 
 
 def _lifecycle(client: Client, plan: Plan, source: InputSource) -> Lifecycle[Any, Any]:
-    return client.lifecycle(
+    return client.load_lifecycle(
         plan.spec.workflow_id,
         version_number=source.version_number,
         version_id=source.version_id,

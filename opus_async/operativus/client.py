@@ -252,7 +252,6 @@ class OperativusClient(PlatformClient):
         memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
-        reuse_uploads: bool = True,  # noqa: ARG002 - as asked of every client; nothing is uploaded
     ) -> Lifecycle[Any, BoundText]:
         """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
@@ -265,7 +264,6 @@ class OperativusClient(PlatformClient):
             memory: Where it is kept which pauses were answered, so that no later process answers them again.
             version_number: None: workflows have no versions.
             version_id: None, likewise.
-            reuse_uploads: Means nothing here: nothing is uploaded.
 
         Raises:
             ConfigurationError: The client is closed, or a version is named.
@@ -273,6 +271,17 @@ class OperativusClient(PlatformClient):
         if version_number is not None or version_id is not None:
             raise ConfigurationError("Workflows of Operativus have no versions: name none")
         return self._new_lifecycle(self._new_platform(workflow_id, memory))
+
+    def load_lifecycle(
+        self,
+        workflow_id: str,
+        *,
+        version_number: int | None = None,
+        version_id: str | None = None,
+        reuse_uploads: bool = False,  # noqa: ARG002 - as asked of every client; nothing is uploaded
+    ) -> Lifecycle[Any, BoundText]:
+        """Make the lifecycle of a load test's jobs, as :meth:`lifecycle` does; there are no uploads."""
+        return self.lifecycle(workflow_id, version_number=version_number, version_id=version_id)
 
     def _new_platform(self, workflow_id: str, memory: Cache | None = None) -> OperativusPlatform:
         self._check_open()

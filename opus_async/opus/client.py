@@ -262,9 +262,7 @@ class OpusClient(PlatformClient):
         platform = self._new_platform(workflow_id, callback)
         return await self._run(platform, request)
 
-    @checked(
-        workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK, reuse_uploads=FLAG
-    )
+    @checked(workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK)
     def lifecycle(
         self,
         workflow_id: str,
@@ -273,7 +271,6 @@ class OpusClient(PlatformClient):
         version_number: int | None = None,
         version_id: str | None = None,
         callback: Callback | None = None,
-        reuse_uploads: bool = True,
     ) -> Lifecycle[Any, Payload]:
         """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
@@ -288,7 +285,6 @@ class OpusClient(PlatformClient):
             version_number: Pins the workflow version of every row that names none.
             version_id: Pins it by UUID, and wins over the number.
             callback: Instead of the client's.
-            reuse_uploads: Whether content is uploaded once for all jobs; else each job uploads its own.
 
         Returns:
             A :class:`~opus_async.jobs.lifecycle.Lifecycle`; its ``platform`` is what it runs on.
@@ -297,10 +293,28 @@ class OpusClient(PlatformClient):
             ConfigurationError: The client is closed, or the callback is one that the API would refuse.
         """
         version = (version_number, version_id)
-        platform = self._new_platform(
-            workflow_id, callback, version=version, memory=memory, reuse_uploads=reuse_uploads
+        return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
+
+    def load_lifecycle(
+        self,
+        workflow_id: str,
+        *,
+        version_number: int | None = None,
+        version_id: str | None = None,
+        reuse_uploads: bool = False,
+    ) -> Lifecycle[Any, Payload]:
+        """Make the lifecycle of a load test's jobs; arguments as in :meth:`lifecycle`.
+
+        Args:
+            workflow_id: The workflow.
+            version_number: Pins its version.
+            version_id: Pins it by UUID.
+            reuse_uploads: Whether content is uploaded once for all jobs; else each job uploads its own.
+        """
+        version = (version_number, version_id)
+        return self._new_lifecycle(
+            self._new_platform(workflow_id, version=version, reuse_uploads=reuse_uploads)
         )
-        return self._new_lifecycle(platform)
 
     @checked(
         ConfigurationError,

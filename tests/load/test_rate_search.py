@@ -15,7 +15,7 @@ from opus_async.errors import LoadRefused
 from opus_async.load import LoadObserver, find_max
 from opus_async.models import Workflow
 
-RARE_POLLS = Limits(detect_lag=0.05, detect_lag_floor=0.2)
+RARE_POLLS = Limits(detect_lag=0.05)
 """Simulated polls take real time."""
 pytestmark = pytest.mark.usefixtures("virtual_clock")
 

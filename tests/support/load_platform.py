@@ -103,7 +103,7 @@ class FakeClient:
         with self.notify.listening(listener):
             yield
 
-    def lifecycle(self, workflow_id, **asked):
+    def load_lifecycle(self, workflow_id, **asked):
         self.asked = asked
         watcher = Watcher(
             detect_lag=self.limits.detect_lag,

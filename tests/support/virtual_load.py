@@ -91,7 +91,7 @@ def run_load_virtually(setup: Setup, **load: Any) -> VirtualLoad:
     async def main() -> VirtualLoad:
         plan = planned(spec_of(workflow_id="fake", seed=load.pop("seed", 1), **load), max_jobs=setup.max_jobs)
         async with FakeClient(setup.platform) as client:
-            lifecycle = client.lifecycle("fake")
+            lifecycle = client.load_lifecycle("fake")
             stages = LoadStages.of(setup.platform.stages)
             workload = Workload(
                 lifecycle=lifecycle,

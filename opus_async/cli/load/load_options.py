@@ -245,9 +245,7 @@ def spec_of(options: LoadOptions) -> dict[str, Any]:
 
 def limits_of(options: LoadOptions) -> Limits:
     """The limits of the client."""
-    from opus_async.config import Limits
     from opus_async.load import LIMITS
 
     given = {"detect_lag": options.detect_lag or None, "poll_rate": options.poll_rate}
-    changed = {name: value for name, value in given.items() if value is not None}
-    return Limits(**{**LIMITS.model_dump(exclude_none=True), **changed})
+    return LIMITS.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -57,6 +58,8 @@ async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | Non
     notices = NoticePrinter(board.say)
     observer = LoadObserver(control=control, notice=board.say, begun=progress.begin, stepped=progress.stepped)
 
+    gc.collect()
+    gc.freeze()  # what is there stays: a collection in the middle of a run would only look through it again
     with interruptible(control, progress, notices) as interrupted:
         try:
             with metrics.listeners(options, board.say) as measuring:
