@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opus_async.cli import argument_types, connection, platforms
+from opus_async.cli import argument_types, connection, metrics, platforms
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.metrics import MetricsOptions
 from opus_async.cli.options import ConnectionOptions
 from opus_async.load.choices import DRAIN_SECONDS, MAX_IN_FLIGHT
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadOptions(ConnectionOptions):
+class LoadOptions(ConnectionOptions, MetricsOptions):
     """Options of every command that runs a load.
 
     Attributes:
@@ -118,6 +119,7 @@ def add_rest(parser: argparse.ArgumentParser, *, max_jobs: int, slo_required: bo
     _add_documents(parser)
     _add_money(parser, max_jobs)
     _add_bounds(parser)
+    metrics.configure(parser)
     add("--json", action="store_true", help="the summary as one JSON object on stdout")
     platforms.configure(parser, choose=True)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from opus_async.cli import connection, platforms
+from opus_async.cli import connection, metrics, platforms
 from opus_async.cli.errors import Interrupted
 from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.load.load_options import LoadOptions, limits_of
 
 if TYPE_CHECKING:
+    from opus_async.events import Listener
     from opus_async.load import Client, LoadObserver
 
 ResultT = TypeVar("ResultT")
@@ -56,17 +58,20 @@ async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | Non
     notices = NoticePrinter(board.say)
     observer = LoadObserver(control=control, notice=board.say, begun=progress.begin, stepped=progress.stepped)
 
-    def connect() -> AbstractAsyncContextManager[Client]:
-        client = platforms.connect(options, limits=limits_of(options))
-        return cast("AbstractAsyncContextManager[Client]", client)
-
     gc.collect()
     gc.freeze()  # what is there stays: a collection in the middle of a run would only look through it again
     with interruptible(control, progress, notices) as interrupted:
         try:
-            async with DisplayTask(board):
-                return await doing(connect, observer)
+            with metrics.listeners(options, board.say) as measuring:
+                connect = partial(_connect, options, measuring)
+                async with DisplayTask(board):
+                    return await doing(connect, observer)
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None
             raise
+
+
+def _connect(options: LoadOptions, listeners: Sequence[Listener]) -> AbstractAsyncContextManager[Client]:
+    client = platforms.connect(options, limits=limits_of(options), listeners=listeners)
+    return cast("AbstractAsyncContextManager[Client]", client)
