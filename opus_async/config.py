@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -65,9 +65,6 @@ class Limits(_Settings):
             rate it is up to four times as long, so that polls leave room for the work.
         max_file_bytes: The largest file that is sent; the vendor refuses more than 10 MB.
     """
-
-    detect_lag_floor: ClassVar[float | None] = None
-    """Seconds below which that mean delay is not wanted; None for 0.5. What measures run times wants less."""
 
     max_in_flight: PositiveInt = 500
     api_concurrency: PositiveInt = 64

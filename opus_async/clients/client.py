@@ -116,7 +116,6 @@ class PlatformClient:
         )
         self._watcher = Watcher(
             detect_lag=self.limits.detect_lag,
-            detect_lag_floor=self.limits.detect_lag_floor,
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,

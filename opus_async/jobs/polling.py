@@ -37,21 +37,14 @@ class PollSchedule:
 
     Attributes:
         detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
-        floor: Seconds below which that delay is not wanted; None for :data:`MIN_INTERVAL`.
     """
 
     detect_lag: float
-    floor: float | None = None
-
-    @property
-    def min_interval(self) -> float:
-        """Seconds. The shortest mean delay that is wanted."""
-        return MIN_INTERVAL if self.floor is None else self.floor
 
     @property
     def grain(self) -> float:
         """Seconds. The age from which on the wanted delay of an unknown job grows with its age."""
-        return self.min_interval / self.detect_lag
+        return MIN_INTERVAL / self.detect_lag
 
     def next_age(
         self, age: float, times: RunTimeStats, crowd: int, *, scout: bool = False, sparing: bool = False
@@ -69,7 +62,7 @@ class PollSchedule:
             scout: Whether it is polled as if there were no crowd and polls cost nothing, to learn from it.
             sparing: Whether requests are scarce: then a job takes few polls, and is noticed later for it.
         """
-        plan = times.plan(self.detect_lag, 2 * self.min_interval)
+        plan = times.plan(self.detect_lag, 2 * MIN_INTERVAL)
         if scout:
             return plan.next_age(age, patience=0.0)
         patience = crowd / (BLIND_POLLS_SPARING if sparing else BLIND_POLLS)
@@ -106,8 +99,8 @@ class PollSchedule:
             return min(max(2 * age, FIRST_POLL_UNKNOWN), MAX_INTERVAL)
         median = times.quantile(0.5)
         overdue = min(OVERDUE_FACTOR * times.quantile(0.9), OUTLIER_FACTOR * median) - age
-        return max(overdue, 4 * self.min_interval, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
+        return max(overdue, 4 * MIN_INTERVAL, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
 
     def spacing(self, run_time: float) -> float:
         """Seconds between polls that give the wanted mean delay for this run time."""
-        return 2 * max(self.min_interval, self.detect_lag * run_time)
+        return 2 * max(MIN_INTERVAL, self.detect_lag * run_time)

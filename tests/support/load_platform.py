@@ -104,7 +104,6 @@ class FakeClient:
         self.asked = asked
         watcher = Watcher(
             detect_lag=self.limits.detect_lag,
-            detect_lag_floor=self.limits.detect_lag_floor,
             patience=60,
             jitter=lambda: 1.0,
         )
