@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ EVERY = 0.1
 _TOLD_EVERY = 10
 """So many of them until CPU, memory and open files are read, too: that takes longer."""
 _NANOSECOND = 1e-9
+clock: Callable[[], float] = time.monotonic
+"""Gives the time in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +94,9 @@ class HealthSampler:
     async def _run(self) -> None:
         worst, before, waited = 0.0, _used(), _run_queue_wait()
         for turn in range(1, sys.maxsize):
-            due = time.monotonic() + EVERY
+            due = clock() + EVERY
             await asyncio.sleep(EVERY)
-            lag = max(time.monotonic() - due, 0.0)
+            lag = max(clock() - due, 0.0)
             self.loop_lag.record(lag)
             worst = max(worst, lag)
             if turn % _TOLD_EVERY == 0:
@@ -126,7 +129,7 @@ def _mean(values: list[float]) -> float:
 
 def _used() -> tuple[float, float]:
     """The time, and the CPU time that this process has used, in seconds."""
-    return time.monotonic(), time.process_time()
+    return clock(), time.process_time()
 
 
 def _run_queue_wait() -> float | None:

@@ -71,14 +71,19 @@ class LoadRunner:
                 arriving = start_in(group, load, group)
                 obeying = start_in(group, self._obey, arriving)
                 await asyncio.wait([arriving])
-                self.arrivals_ended = min(self.arrivals_ended, self._recorder.now)
+                self._end_arrivals()
                 while self._tasks:
                     await asyncio.wait(list(self._tasks.values()))
                 obeying.cancel()
         except asyncio.CancelledError:
             self.cancelled = True
-            self.arrivals_ended = min(self.arrivals_ended, self._recorder.now)
+            self._end_arrivals()
             raise
+
+    def _end_arrivals(self) -> None:
+        """Note that arrivals end now, unless they have come to their end."""
+        if math.isinf(self.arrivals_ended):
+            self.arrivals_ended = self._recorder.now
 
     # Arrivals
 

@@ -10,6 +10,7 @@ import pytest
 from load_platform import FakeClient, QueueingPlatform
 from virtual_time import run_virtual
 
+from opus_async.config import Limits
 from opus_async.jobs.shutdown import ShutdownControl
 from opus_async.load import health, session
 from opus_async.load.api import spec_of
@@ -29,6 +30,7 @@ def loop_time() -> float:
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a load test records is told by the clock of the loop, and its process is never busy."""
     monkeypatch.setattr(session, "clock", loop_time)
+    monkeypatch.setattr(health, "clock", loop_time)
     monkeypatch.setattr(health, "_used", lambda: (loop_time(), 0.0))
     monkeypatch.setattr(asyncio, "to_thread", _at_once)
 
@@ -74,6 +76,7 @@ class Setup:
     slos: tuple[str, ...] = ()
     control: ShutdownControl = field(default_factory=ShutdownControl)
     max_jobs: int = 100_000
+    limits: Limits = Limits(detect_lag=0.02)  # noqa: RUF009 - frozen; each simulated poll takes real time
     options: dict[str, Any] = field(default_factory=dict)
     meanwhile: Any = None
     task: asyncio.Task[Any] | None = None
@@ -90,7 +93,7 @@ def run_load_virtually(setup: Setup, **load: Any) -> VirtualLoad:
 
     async def main() -> VirtualLoad:
         plan = planned(spec_of(workflow_id="fake", seed=load.pop("seed", 1), **load), max_jobs=setup.max_jobs)
-        async with FakeClient(setup.platform) as client:
+        async with FakeClient(setup.platform, limits=setup.limits) as client:
             lifecycle = client.load_lifecycle("fake")
             stages = LoadStages.of(setup.platform.stages)
             workload = Workload(
