@@ -54,6 +54,7 @@ class Recorder:
         drops: When each dropped arrival was due, and why it was dropped.
         failures: Cause -> jobs that failed, or of which it is not known how they ended.
         unknown: How many of these are of the second kind.
+        left: How many of these were ordered, and not waited for.
         completed: Jobs that completed.
         throttling: What the platform's rate limit did.
     """
@@ -68,7 +69,7 @@ class Recorder:
         self.level = LevelMeter()
         self.drops: list[tuple[float, DropReason]] = []
         self.failures: Counter[str] = Counter()
-        self.unknown = 0
+        self.unknown = self.left = 0
         self.completed = 0
         self.throttling = ThrottlingMeter()
         self._ended: list[_Ended] = []
@@ -147,10 +148,18 @@ class Recorder:
         self.level.change(self._clock() - self.origin, len(self.running))
         return record
 
-    def begun(self, record: JobRecord) -> None:
-        """Take down that a job has its turn: from here on it does something."""
+    def begun(self, record: JobRecord, *, was_due: bool = True) -> None:
+        """Take down that a job has its turn: from here on it does something.
+
+        Args:
+            record: Of the job.
+            was_due: Whether it was to start at a moment of its own; else it was meant to start now.
+        """
         record.started = self._clock()
-        self.lateness.record(record.started - record.intended)
+        if was_due:
+            self.lateness.record(record.started - record.intended)
+        else:
+            record.intended = record.started
 
     def ended(self, key: str, outcome: JobOutcome) -> None:
         """Take down how a job ended."""
@@ -177,6 +186,7 @@ class Recorder:
         if record.ordered:
             self.failures["not waited for"] += 1
             self.unknown += 1
+            self.left += 1
             self._ended.append(_Ended(record, None, _NOTHING, now, None, measured=False))
         else:
             self.drops.append((record.intended - self.origin, DropReason.INTERRUPTED))

@@ -19,6 +19,7 @@ from opus_async.load.recorder import Recorder
 from opus_async.load.spec import ClosedLoad, Plan
 from opus_async.load.values import DropReason
 from opus_async.tasks import start_in
+from opus_async.text import counted
 
 log = logging.getLogger("opus_async.load")
 
@@ -38,6 +39,7 @@ class LoadRunner:
 
     Attributes:
         on_ended: Called whenever a job has ended.
+        notice: Told in a sentence what a person should know.
         arrivals_ended: When no more jobs were started, in seconds from the start of the run; infinite before.
         cancelled: Whether the task that ran it was cancelled.
     """
@@ -51,6 +53,7 @@ class LoadRunner:
         control: ShutdownControl,
     ) -> None:
         self.on_ended: Callable[[], None] = lambda: None
+        self.notice: Callable[[str], None] = lambda _: None
         self.arrivals_ended = math.inf
         self.cancelled = False
         self._plan = plan
@@ -131,7 +134,7 @@ class LoadRunner:
             self._tasks[key] = task
             self._recorder.opened(key, index, self._recorder.now)
             try:
-                await self._job(key, index)
+                await self._job(key, index, was_due=False)
             finally:
                 del self._tasks[key]
             if think and self._control.admitting:
@@ -164,10 +167,10 @@ class LoadRunner:
         if key in self._recorder.running:  # cancelled before its first step
             self._recorder.given_up(key)
 
-    async def _job(self, key: str, index: int) -> None:
+    async def _job(self, key: str, index: int, *, was_due: bool = True) -> None:
         recorder = self._recorder
         record = recorder.running[key]
-        recorder.begun(record)
+        recorder.begun(record, was_due=was_due)
         try:
             outcome = await self._lifecycle.run(
                 self._requests.request(index), index=index, journal=record, on_paused=WhenPaused.RETURN
@@ -192,9 +195,17 @@ class LoadRunner:
         while control.mode < ShutdownMode.DRAIN:
             await control.changed()
         self._give_up(ordered=False)
+        self._tell_drain()
         if control.mode < ShutdownMode.CANCEL:
             await control.wait_or_shutdown(asyncio.sleep(control.drain_seconds))
         self._give_up(ordered=True)
+
+    def _tell_drain(self) -> None:
+        ordered = sum(record.ordered for record in self._recorder.running.values())
+        if self._control.mode < ShutdownMode.CANCEL:
+            jobs = counted(ordered, "job that is ordered", "jobs that are ordered")
+            seconds = f"{self._control.drain_seconds:g} s"
+            self.notice(f"No more jobs are started. Waiting at most {seconds} for {jobs}.")
 
     def _give_up(self, *, ordered: bool) -> None:
         """Wait no more for jobs that were not ordered; or for any."""

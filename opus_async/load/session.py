@@ -227,6 +227,7 @@ async def work(
     )
     lost: list[Slo] = []
     runner = LoadRunner(plan, workload.lifecycle, requests, recorder, control)
+    runner.notice = observer.notice
     if abort_on_breach and plan.exact:
         runner.on_ended = partial(_watch, BreachWatch(workload.slos, plan.jobs), recorder, control, lost)
     try:
@@ -237,6 +238,9 @@ async def work(
     finally:
         figures = figures_of(plan, recorder, run.health, ended_at=runner.arrivals_ended)
         cut = _cut_short(plan, control, lost, cancelled=runner.cancelled)
+        if recorder.left:
+            seconds = 0.0 if runner.cancelled else control.drain_seconds
+            cut.append(WhyNoPass(ReasonCode.NOT_DRAINED, {"jobs": recorder.left, "seconds": seconds}))
         run.result = judged(figures, workload.slos, cut, recorder.failures)
     return run.result
 

@@ -56,7 +56,7 @@ async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | Non
         progress, options.out.name, plain=options.debug, guard=SafeStream, stream=controls(sys.stderr)
     )
     notices = NoticePrinter(board.say)
-    observer = LoadObserver(control=control, notice=board.say, begun=progress.begin, stepped=progress.stepped)
+    observer = LoadObserver(control=control, notice=notices, begun=progress.begin, stepped=progress.stepped)
 
     gc.collect()
     gc.freeze()  # what is there stays: a collection in the middle of a run would only look through it again
