@@ -27,7 +27,7 @@ from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.transport import open_files
-from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.dispatch import Dispatcher, RequestMeter
 from opus_async.transport.forks import Maker
 from opus_async.transport.rates import OperationLimit
 
@@ -116,7 +116,6 @@ class PlatformClient:
         )
         self._watcher = Watcher(
             detect_lag=self.limits.detect_lag,
-            detect_lag_floor=self.limits.detect_lag_floor,
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
@@ -169,6 +168,10 @@ class PlatformClient:
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
+
+    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
+        """Tell a meter of every answer for as long as a ``with`` block lasts: cheaper than a listener."""
+        return self._notify.metering(meter)
 
     async def _run(
         self,

@@ -251,6 +251,8 @@ class Sender:
             current_job.set(NO_CURRENT_JOB)
 
     def _tell(self, call: ApiRequest, url: str, response: Response, attempt: Attempt) -> None:
+        if (meter := self._notify.meter) is not None:
+            meter.answered(call.operation, response.status, response.seconds)
         if self._notify.active:
             self._notify(
                 attempt.answered(

@@ -5,12 +5,18 @@ Pure: no clock, no asyncio; seconds go in, seconds come out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from opus_async.jobs.run_times import RunTimeStats
 
 MIN_INTERVAL = 0.5
-"""Seconds. Noticing an end sooner than half a second after it is of no use and costs polls."""
+"""Seconds. Noticing an end sooner than half a second after it is of no use and costs polls; whoever wants it
+all the same asks for a smaller share of the run time than usual, see :func:`least_lag`."""
+SHORT_RUN = 10.0
+"""Seconds. Shorter run times count as this long: the usual share of 5 % of it is :data:`MIN_INTERVAL`."""
+TIGHTEST = 0.02
+"""Seconds. The least delay that can be asked for: a request to a distant platform takes longer."""
 BLIND_POLLS = 100
 """Polls a second over all jobs of a workflow for which nothing that was seen gives a reason: of a crowd a few
 jobs, the scouts, are polled often and find out for all."""
@@ -31,27 +37,32 @@ MAX_INTERVAL = 1800.0
 longer than that, once in the time that half of them take."""
 
 
+def least_lag(detect_lag: float) -> float:
+    """Seconds under which the wanted mean delay of noticing an end never is, by the share asked for."""
+    return max(min(MIN_INTERVAL, SHORT_RUN * detect_lag), TIGHTEST)
+
+
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
     """How long to wait until a job is polled again.
 
     Attributes:
         detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
-        floor: Seconds below which that delay is not wanted; None for :data:`MIN_INTERVAL`.
+        least: Seconds under which that delay never is, where this is less than :data:`MIN_INTERVAL`.
     """
 
     detect_lag: float
-    floor: float | None = None
+    least: float = math.inf
 
     @property
-    def min_interval(self) -> float:
-        """Seconds. The shortest mean delay that is wanted."""
-        return MIN_INTERVAL if self.floor is None else self.floor
+    def floor(self) -> float:
+        """Seconds under which the wanted delay never is; no two polls of a job are closer than twice that."""
+        return min(MIN_INTERVAL, self.least)
 
     @property
     def grain(self) -> float:
         """Seconds. The age from which on the wanted delay of an unknown job grows with its age."""
-        return self.min_interval / self.detect_lag
+        return self.floor / self.detect_lag
 
     def next_age(
         self, age: float, times: RunTimeStats, crowd: int, *, scout: bool = False, sparing: bool = False
@@ -69,7 +80,7 @@ class PollSchedule:
             scout: Whether it is polled as if there were no crowd and polls cost nothing, to learn from it.
             sparing: Whether requests are scarce: then a job takes few polls, and is noticed later for it.
         """
-        plan = times.plan(self.detect_lag, 2 * self.min_interval)
+        plan = times.plan(self.detect_lag, 2 * self.floor)
         if scout:
             return plan.next_age(age, patience=0.0)
         patience = crowd / (BLIND_POLLS_SPARING if sparing else BLIND_POLLS)
@@ -106,8 +117,8 @@ class PollSchedule:
             return min(max(2 * age, FIRST_POLL_UNKNOWN), MAX_INTERVAL)
         median = times.quantile(0.5)
         overdue = min(OVERDUE_FACTOR * times.quantile(0.9), OUTLIER_FACTOR * median) - age
-        return max(overdue, 4 * self.min_interval, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
+        return max(overdue, 4 * MIN_INTERVAL, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
 
     def spacing(self, run_time: float) -> float:
         """Seconds between polls that give the wanted mean delay for this run time."""
-        return 2 * max(self.min_interval, self.detect_lag * run_time)
+        return 2 * max(self.floor, self.detect_lag * run_time)

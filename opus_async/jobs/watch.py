@@ -42,7 +42,6 @@ class Watcher:
 
     Args:
         detect_lag: See :class:`opus_async.config.Limits`.
-        detect_lag_floor: Likewise.
         patience: Seconds for which malformed or contradictory answers about a job are tolerated.
         outage: Seconds for which the platform may be down, or answer nothing but web pages, before that ends
             the wait; None to wait as long as it takes.
@@ -55,14 +54,13 @@ class Watcher:
         self,
         *,
         detect_lag: float,
-        detect_lag_floor: float | None = None,
         patience: float,
         outage: float | None = None,
         workers: int = 32,
         sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        schedule = PollSchedule(detect_lag, detect_lag_floor)
+        schedule = PollSchedule(detect_lag, polling.least_lag(detect_lag))
         self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers

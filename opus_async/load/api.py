@@ -15,7 +15,6 @@ from opus_async.load import arrivals, directory
 from opus_async.load.arrivals import Arrival
 from opus_async.load.choices import MAX_IN_FLIGHT, MAX_JOBS
 from opus_async.load.client import Client
-from opus_async.load.metric import E2E_INTENDED
 from opus_async.load.observer import LoadObserver
 from opus_async.load.result import summary_of, timeline_of
 from opus_async.load.session import InputSource, Run, Workload, new_run, opened, prepared, work
@@ -272,7 +271,5 @@ async def _written(place: Path, plan: Plan, workload: Workload, run: Run, price:
         price=price,
     )
     moments = timeline_of(recorder, run.health)
-    await asyncio.to_thread(
-        directory.write, place, recorder.samples, recorder.latency[E2E_INTENDED], moments, summary
-    )
+    await asyncio.to_thread(directory.write, place, recorder.samples, recorder.e2e, moments, summary)
     return summary

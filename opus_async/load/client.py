@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from opus_async.config import Limits
-from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.transport.dispatch import RequestMeter
 
-
-class LoadLimits(Limits):
-    """Limits of a client that measures run times: it notices the end of short jobs, too, soon after it."""
+LIMITS: Final = Limits(
+    api_concurrency=256, upload_concurrency=256, poll_rate=250, detect_lag=0.0025, max_in_flight=10_000
+)
+"""Limits of a client that measures run times: it notices the end of short jobs, too, soon after it."""
 
     detect_lag_floor: ClassVar[float | None] = 0.025
 
@@ -33,8 +34,8 @@ class Client(Protocol):
     def is_production(self) -> bool:
         """Whether its jobs are real, at a host of the vendor's. Nothing is looked up to tell."""
 
-    def listening(self, listener: Listener) -> AbstractContextManager[None]:
-        """Tell this listener events for as long as the block lasts."""
+    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
+        """Tell this meter of every answer for as long as the block lasts."""
 
     def load_lifecycle(
         self,

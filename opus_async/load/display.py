@@ -70,7 +70,7 @@ class LoadProgress:
         return f"{elapsed(now)}: {', '.join(words)}"
 
     def _latency(self, recorder: Recorder) -> str:
-        e2e = recorder.latency["e2e_intended"]
+        e2e = recorder.e2e
         p50, p95, p99 = e2e.percentiles((50, 95, 99))
         if p50 is None or p95 is None or p99 is None:
             return ""

@@ -23,6 +23,7 @@ from opus_async.load.arrivals import Arrival
 from opus_async.load.choices import MAX_IN_FLIGHT, MAX_SEARCH_JOBS, START_RATE, WINDOW
 from opus_async.load.client import Client
 from opus_async.load.observer import LoadObserver
+from opus_async.load.reasons import Reason, ReasonCode
 from opus_async.load.result import timeline_of
 from opus_async.load.search import Search, SearchPlan
 from opus_async.load.session import InputSource, Workload, new_run, opened, prepared, reopened, work
@@ -31,6 +32,7 @@ from opus_async.load.steps import Step, StepResult
 from opus_async.load.summary import SearchSummary
 from opus_async.load.timeline import Moment
 from opus_async.load.values import Sample
+from opus_async.load.verdict import LATENESS
 from opus_async.metrics.histogram import Histogram
 
 _DISTURBED = 2
@@ -260,7 +262,7 @@ class _Driver:
         self.timeline += (
             each.model_copy(update={"at": each.at + offset}) for each in timeline_of(recorder, run.health)
         )
-        self.e2e.merge(recorder.latency["e2e_intended"])
+        self.e2e.merge(recorder.e2e)
         offered = max(figures.counts.offered, 1)
         return StepResult.of(
             step,
@@ -271,7 +273,7 @@ class _Driver:
             throttled_share=figures.throttled.share,
             throttled=recorder.throttling.throttled,
             paused=recorder.throttling.paused,
-            unhealthy=result.unhealthy,
+            unhealthy=tuple(filter(_matters, result.unhealthy)),
         )
 
     def _keep(self, samples: Sequence[Sample], offset: float) -> None:
@@ -310,6 +312,14 @@ class _Driver:
             **more,
         )
         return found.model_copy(update={"jobs": len(self.samples)})  # those of steps that were run again, too
+
+
+def _matters(reason: Reason) -> bool:
+    """Whether it keeps a step from telling what the platform holds.
+
+    Starts that are late by some share of a short job would spoil a percentile, and say nothing of a rate.
+    """
+    return reason.code is not ReasonCode.LATE_STARTS or reason.values["seconds"] > LATENESS
 
 
 def _process(spec: LoadSpec) -> Arrival:

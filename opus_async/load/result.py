@@ -10,6 +10,7 @@ from typing import Any
 from opus_async.load import summary, timeline
 from opus_async.load.figures import Counts, DetectLag, Health, InFlight, Latency, Rates, Throttled
 from opus_async.load.health import HealthSampler
+from opus_async.load.metric import E2E_INTENDED, E2E_SERVICE
 from opus_async.load.reasons import Reason
 from opus_async.load.recorder import Recorder
 from opus_async.load.slo import Measured, Slo, SloResult
@@ -83,7 +84,8 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
     dropped = sum(window.holds(at) for at, _ in recorder.drops)
     spans = [(sample.started, sample.ended) for sample in samples]
     mean = recorder.level.mean(window)
-    lag = recorder.detect_lag.percentiles((50, 95))
+    latency, lags = _measured(recorder)
+    lag = lags.percentiles((50, 95))
     is_open = plan.schedule is not None
     return RunFigures(
         window=window,
@@ -100,7 +102,7 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
             started=_rate(len(in_window), window),
             completed=_rate(completed, window),
         ),
-        latency={name: Latency.of(times) for name, times in recorder.latency.items()},
+        latency={name: Latency.of(times) for name, times in latency.items()},
         in_flight=InFlight(mean=_rounded(mean), max=recorder.level.most(window)),
         little=_rounded(None if mean is None else little_ratio(mean, spans, window)),
         detect_lag=DetectLag(p50=_rounded(lag[0]), p95=_rounded(lag[1])),
@@ -118,6 +120,22 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
         ),
         trend=_trend(plan, recorder, window),
     )
+
+
+def _measured(recorder: Recorder) -> tuple[dict[str, Histogram], Histogram]:
+    """Series or stage -> its times, of the jobs that are measured; and the bounds of their detect lags."""
+    latency = {name: Histogram() for name in (E2E_INTENDED, E2E_SERVICE, *recorder.stages.names)}
+    lags = Histogram()
+    for sample in recorder.samples:
+        if not sample.measured:
+            continue
+        latency[E2E_INTENDED].record(sample.e2e_intended)
+        latency[E2E_SERVICE].record(sample.e2e_service)
+        for name, seconds in sample.stages.items():
+            latency[name].record(seconds)
+        if sample.detect_lag is not None:
+            lags.record(sample.detect_lag)
+    return latency, lags
 
 
 def _lateness(lateness: Histogram) -> float | None:

@@ -17,7 +17,7 @@ from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, Stop
 from opus_async.load.inputs import RequestSource
 from opus_async.load.recorder import Recorder
 from opus_async.load.spec import ClosedLoad, Plan
-from opus_async.load.values import DropReason, Sample
+from opus_async.load.values import DropReason
 from opus_async.tasks import start_in
 
 log = logging.getLogger("opus_async.load")
@@ -35,9 +35,9 @@ class LoadRunner:
         requests: Makes the request of each job.
         recorder: Told of all that happens.
         control: Ends the run early.
-        on_ended: Called with the sample of each job that has ended.
 
     Attributes:
+        on_ended: Called whenever a job has ended.
         arrivals_ended: When no more jobs were started, in seconds from the start of the run; infinite before.
         cancelled: Whether the task that ran it was cancelled.
     """
@@ -49,9 +49,8 @@ class LoadRunner:
         requests: RequestSource,
         recorder: Recorder,
         control: ShutdownControl,
-        *,
-        on_ended: Callable[[Sample], None] = lambda _: None,
     ) -> None:
+        self.on_ended: Callable[[], None] = lambda: None
         self.arrivals_ended = math.inf
         self.cancelled = False
         self._plan = plan
@@ -59,7 +58,6 @@ class LoadRunner:
         self._requests = requests
         self._recorder = recorder
         self._control = control
-        self._on_ended = on_ended
         self._tasks: dict[str, asyncio.Task[None]] = {}
         """Key of a request -> the task that runs its job."""
         self._begun = 0
@@ -170,13 +168,13 @@ class LoadRunner:
                 self._requests.request(index), index=index, journal=record, on_paused=WhenPaused.RETURN
             )
         except OpusError as error:
-            sample = recorder.failed_with(key, error)
+            recorder.failed_with(key, error)
         except asyncio.CancelledError:
             recorder.given_up(key)
             raise
         else:
-            sample = recorder.ended(key, outcome)
-        self._on_ended(sample)
+            recorder.ended(key, outcome)
+        self.on_ended()
 
     # The end
 

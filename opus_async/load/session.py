@@ -29,7 +29,6 @@ from opus_async.load.runner import LoadRunner
 from opus_async.load.slo import Slo, parse_slo
 from opus_async.load.spec import Plan
 from opus_async.load.stages import LoadStages
-from opus_async.load.values import Sample
 from opus_async.manifests import FOLDERS, Manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.open import open_manifest
@@ -227,11 +226,11 @@ async def work(
         first=first,
     )
     lost: list[Slo] = []
-    watched = workload.slos if abort_on_breach and plan.exact else ()
-    on_ended = partial(_watch, BreachWatch(watched, plan.jobs), control, lost)
-    runner = LoadRunner(plan, workload.lifecycle, requests, recorder, control, on_ended=on_ended)
+    runner = LoadRunner(plan, workload.lifecycle, requests, recorder, control)
+    if abort_on_breach and plan.exact:
+        runner.on_ended = partial(_watch, BreachWatch(workload.slos, plan.jobs), recorder, control, lost)
     try:
-        with client.listening(recorder):
+        with client.metering(recorder):
             async with run.health:
                 observer.begun(plan, recorder)
                 await runner.run()
@@ -242,9 +241,9 @@ async def work(
     return run.result
 
 
-def _watch(watch: BreachWatch, control: ShutdownControl, lost: list[Slo], sample: Sample) -> None:
+def _watch(watch: BreachWatch, recorder: Recorder, control: ShutdownControl, lost: list[Slo]) -> None:
     """Start no more jobs once an objective is lost."""
-    if control.admitting and (slo := watch.lost(sample)) is not None:
+    if control.admitting and (slo := watch.lost(recorder.samples[-1])) is not None:
         lost.append(slo)
         control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.OBJECTIVE_LOST, Exit.INVALID_LOAD))
 

@@ -7,41 +7,39 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from opus_async.events import FailureClass, RequestRetried, RequestSent
-
 
 class ThrottlingMeter:
-    """Counts answers, and adds up pauses; told events by the recorder.
+    """Counts answers, and adds up pauses. Times are seconds of the caller's clock.
 
     Attributes:
         answers: Requests that were answered.
-        throttled: Of these, with 429.
-        at: When each 429 came, in seconds of :func:`time.monotonic`.
+        at: When each 429 came.
         paused: Seconds for which all requests paused because of a 429.
     """
 
     def __init__(self) -> None:
         self.answers = 0
-        self.throttled = 0
         self.at: list[float] = []
         self.paused = 0.0
         self._paused_until = 0.0
 
-    def sent(self, event: RequestSent) -> None:
+    def answered(self, status: int, now: float) -> None:
         """Count an answer."""
         self.answers += 1
-        if event.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.throttled += 1
-            self.at.append(event.monotonic)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.at.append(now)
 
-    def retried(self, event: RequestRetried) -> None:
-        """Count the pause behind a 429, but what it has in common with earlier ones."""
-        if event.failure is FailureClass.THROTTLED:
-            begun = max(event.monotonic, self._paused_until)
-            until = event.monotonic + event.wait
-            if until > begun:
-                self.paused += until - begun
-                self._paused_until = until
+    def pause(self, seconds: float, now: float) -> None:
+        """Count a pause, but what it has in common with earlier ones."""
+        begun = max(now, self._paused_until)
+        if now + seconds > begun:
+            self.paused += now + seconds - begun
+            self._paused_until = now + seconds
+
+    @property
+    def throttled(self) -> int:
+        """Answers with 429."""
+        return len(self.at)
 
     @property
     def share(self) -> float:

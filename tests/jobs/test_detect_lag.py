@@ -41,6 +41,23 @@ def test_detect_lag_jobs_of_seconds_are_noticed_within_a_second(count):
     assert crowd.polls_per_job < 3
 
 
+def test_detect_lag_jobs_of_a_fifth_of_a_second_are_noticed_at_once_where_that_is_asked_for():
+    jobs = one_after_another([0.2] * 500)
+    crowd = watch_crowd(jobs, in_flight=20, detect_lag=0.001)
+    assert crowd.mean < 0.05
+    assert crowd.polls_per_job < 4
+    usual = watch_crowd(jobs, in_flight=20)
+    assert usual.polls_per_job < 1.1, "nobody asked for more"
+
+
+def test_detect_lag_small_share_lowers_the_floor_of_short_jobs_too():
+    drawn = random.Random(11)
+    jobs = one_after_another(drawn.uniform(1, 3) for _ in range(500))
+    crowd = watch_crowd(jobs, in_flight=20, detect_lag=0.01)
+    assert 0.05 < crowd.mean < 0.15
+    assert crowd.mean < watch_crowd(jobs, in_flight=20).mean / 3
+
+
 def test_detect_lag_sixty_four_jobs_are_noticed_as_closely_as_was_asked_for():
     crowd = watch_crowd(uniform(64, 20, 60, per_second=300))
     assert crowd.mean < 0.05 * 40 * 1.3

@@ -53,7 +53,8 @@ def test_open_load_drops_arrivals_beyond_max_in_flight_and_counts_them():
 
 def test_open_load_latency_from_the_intended_start_holds_what_a_stall_of_the_server_cost():
     """During 10 s no request is answered; jobs arrive on, and each waits for the rest of the stall."""
-    platform = constant(1.0)
+    runs = 3.0
+    platform = constant(runs)
     begin, end = 20.0, 30.0
 
     async def stalled(name, what):
@@ -66,8 +67,8 @@ def test_open_load_latency_from_the_intended_start_holds_what_a_stall_of_the_ser
     def truth(at):
         """A job that comes during the stall starts at its end; one that ends in it is collected then."""
         if begin <= at < end:
-            return end - at + 1.0
-        return end - at if begin <= at + 1.0 < end else 1.0
+            return end - at + runs
+        return end - at if begin <= at + runs < end else runs
 
     load = run_load_virtually(Setup(platform), rate=10, duration=50, arrival="uniform")
     times = sorted(truth(at) for at in load.plan.schedule.times)

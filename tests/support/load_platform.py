@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from contextlib import contextmanager
 
 from fake_platform import FakePlatform
 
@@ -98,16 +97,13 @@ class FakeClient:
         for watcher in self._watchers:
             await watcher.close()
 
-    @contextmanager
-    def listening(self, listener):
-        with self.notify.listening(listener):
-            yield
+    def metering(self, meter):
+        return self.notify.metering(meter)
 
     def load_lifecycle(self, workflow_id, **asked):
         self.asked = asked
         watcher = Watcher(
             detect_lag=self.limits.detect_lag,
-            detect_lag_floor=self.limits.detect_lag_floor,
             patience=60,
             jitter=lambda: 1.0,
         )

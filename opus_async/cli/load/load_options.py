@@ -190,7 +190,7 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
         "--detect-lag",
         type=argument_types.share,
         metavar="SHARE",
-        help="how late the end of a job is noticed on average, as a share of its run time (0.01)",
+        help="how late the end of a job is noticed on average, as a share of its run time (0.0025)",
     )
     add("--poll-rate", type=argument_types.rate, metavar="N/s", help="polls a second at most (250/s)")
 
