@@ -12,14 +12,6 @@ from opus_async.transport.dispatch import RequestMeter
 LIMITS: Final = Limits(
     api_concurrency=256, upload_concurrency=256, poll_rate=250, detect_lag=0.0025, max_in_flight=10_000
 )
-"""Limits of a client that measures run times: it notices the end of short jobs, too, soon after it."""
-
-    detect_lag_floor: ClassVar[float | None] = 0.025
-
-
-LIMITS: Final = LoadLimits(
-    api_concurrency=256, upload_concurrency=256, poll_rate=250, detect_lag=0.01, max_in_flight=10_000
-)
 """Limits of a client that measures: ends are noticed soon, and its own bounds lie beyond what is measured."""
 
 
