@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
+import struct
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_PARTS = 128
-"""Buckets of each power of two. The middle of the widest is off by 1 / 256, that is 0.4 %, at most."""
-_SCALE = 2 * _PARTS
-"""``frexp`` gives mantissas from 0.5 to 1: so many parts of 1 are :data:`_PARTS` of that half."""
-_NONE = -(1 << 20)
-"""The bucket of 0, below that of every number above it."""
+_MANTISSA_BITS, _KEPT_BITS = 52, 7
+_SHIFT = _MANTISSA_BITS - _KEPT_BITS
+"""The bits of a positive float, without so many at their end, are the number of its bucket: its exponent, and
+128 even parts of each power of two. The middle of the widest is off by 1 / 256, that is 0.4 %, at most."""
 _PERCENT = 100.0
+_BATCH = 256
+"""New values that are sorted in at once, in a loop that is not Python's: in a third of the time."""
 _RANK_PLACES = 6
 """Places of a rank that count: 99.9 % of 1,000 is the 999th value, and not the one behind it."""
 
@@ -45,22 +50,18 @@ class Histogram:
 
     Args:
         values: The first ones.
-
-    Attributes:
-        count: How many there are.
-        sum: All of them together.
-        min: The lowest; infinite without any.
-        max: The highest; 0 without any.
     """
 
-    __slots__ = ("_counts", "count", "max", "min", "sum")
+    __slots__ = ("_count", "_counts", "_max", "_min", "_new", "_sum")
 
     def __init__(self, values: Iterable[float] = ()) -> None:
-        self._counts: dict[int, int] = {}
-        self.count = 0
-        self.sum = 0.0
-        self.min = math.inf
-        self.max = 0.0
+        self._counts: Counter[int] = Counter()
+        self._count = 0
+        self._sum = 0.0
+        self._min = math.inf
+        self._max = 0.0
+        self._new: list[float] = []
+        """Values that are in no bucket yet."""
         for value in values:
             self.record(value)
 
@@ -68,36 +69,46 @@ class Histogram:
         """Count a value.
 
         Args:
-            value: In any unit, the same for all. Below 0 it counts as 0: two readings of a clock.
-
-        Raises:
-            ValueError: It is no number.
-            OverflowError: It is infinite.
+            value: In any unit, the same for all. Below 0 it counts as 0: two readings of a clock. One that is
+                no number, or infinite, is a ValueError when the histogram is read.
         """
-        if value > 0:
-            mantissa, exponent = math.frexp(value)
-            bucket = exponent * _PARTS + int(mantissa * _SCALE)
-            if value > self.max:  # noqa: PLR1730 - max() is a call, and three times as slow
-                self.max = value
-        else:
-            value = 0.0 if value <= 0 else int(value)  # refuses what is no number
-            bucket = _NONE
-        if value < self.min:  # noqa: PLR1730 - as above
-            self.min = value
-        counts = self._counts
-        counts[bucket] = counts.get(bucket, 0) + 1
-        self.count += 1
-        self.sum += value
+        new = self._new
+        new.append(value)
+        if len(new) == _BATCH:
+            self._sort_in()
 
     def merge(self, other: Histogram) -> None:
         """Add the values of another histogram, as if each had been recorded here."""
-        counts = self._counts
-        for bucket, number in other._counts.items():
-            counts[bucket] = counts.get(bucket, 0) + number
-        self.count += other.count
-        self.sum += other.sum
-        self.min = min(self.min, other.min)
-        self.max = max(self.max, other.max)
+        self._sort_in()
+        other._sort_in()
+        self._counts.update(other._counts)
+        self._count += other._count
+        self._sum += other._sum
+        self._min = min(self._min, other._min)
+        self._max = max(self._max, other._max)
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self._count + len(self._new)
+
+    @property
+    def sum(self) -> float:
+        """All of them together."""
+        self._sort_in()
+        return self._sum
+
+    @property
+    def min(self) -> float:
+        """The lowest; infinite without any."""
+        self._sort_in()
+        return self._min
+
+    @property
+    def max(self) -> float:
+        """The highest; 0 without any."""
+        self._sort_in()
+        return self._max
 
     @property
     def mean(self) -> float | None:
@@ -145,13 +156,27 @@ class Histogram:
 
     def buckets(self) -> Iterator[Bucket]:
         """Yield the buckets that hold values, the lowest first."""
+        self._sort_in()
         for bucket, count in sorted(self._counts.items()):
-            if bucket == _NONE:
-                yield Bucket(0.0, 0.0, count)
-            else:
-                exponent, part = divmod(bucket - _PARTS, _PARTS)
-                width = math.ldexp(1.0, exponent) / _SCALE
-                yield Bucket((_PARTS + part) * width, (_PARTS + part + 1) * width, count)
+            low, high = _lowest_of(bucket), _lowest_of(bucket + 1)
+            yield Bucket(low, high if bucket else 0.0, count)
+
+    def _sort_in(self) -> None:
+        """Count the new values in their buckets."""
+        new, self._new = self._new, []
+        if not new:
+            return
+        if not math.isfinite(total := sum(new)):
+            raise ValueError("what was recorded is no duration")
+        if min(new) < 0:
+            new = [max(value, 0.0) for value in new]
+            total = sum(new)
+        bits = memoryview(array("d", new)).cast("B").cast("q")
+        self._counts.update(map(operator.rshift, bits, itertools.repeat(_SHIFT)))
+        self._count += len(new)
+        self._sum += total
+        self._min = min(self._min, *new)
+        self._max = max(self._max, *new)
 
     def _shown(self, bucket: Bucket, rank: int) -> float:
         if rank >= self.count:
@@ -159,3 +184,9 @@ class Histogram:
         if rank == 1:
             return self.min
         return min(max(bucket.middle, self.min), self.max)
+
+
+def _lowest_of(bucket: int) -> float:
+    """The lowest value in a bucket."""
+    found: float = struct.unpack("d", struct.pack("q", bucket << _SHIFT))[0]
+    return found

@@ -71,9 +71,20 @@ def test_zero_and_what_lies_below_it_count_as_zero():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.nan])
-def test_what_is_no_duration_is_refused(value):
-    with pytest.raises((ValueError, OverflowError)):
-        Histogram().record(value)
+def test_what_is_no_duration_is_refused_when_it_is_read(value):
+    histogram = Histogram([1.0, value])
+    with pytest.raises(ValueError, match="no duration"):
+        histogram.percentile(50)
+
+
+def test_values_count_whenever_they_are_read():
+    histogram = Histogram()
+    for number in range(1, 1_001):
+        histogram.record(float(number))
+        if number % 97 == 0:
+            assert (histogram.count, histogram.max, histogram.min) == (number, number, 1.0)
+    assert histogram.sum == 1_000 * 1_001 / 2
+    assert sum(bucket.count for bucket in histogram.buckets()) == 1_000
 
 
 def test_no_values_have_no_percentile():

@@ -18,7 +18,7 @@ from opus_async.load.verdict import CPU_SHARE, LATENESS, LATENESS_SHARE, LOOP_LA
 from opus_async.reporting import figures
 from opus_async.reporting.html import Column, Table, code, isolated
 
-_WAITS = "from when it was meant to start until something is done for it"
+_WAITS = "waits in this client: for its start, and for the turns of its requests"
 _DOES = (
     "uploads the files",
     "makes the job, unbilled",
