@@ -264,7 +264,7 @@ class _Driver:
         )
         self.e2e.merge(recorder.e2e)
         offered = max(figures.counts.offered, 1)
-        return StepResult.of(
+        found = StepResult.of(
             step,
             recorder.samples,
             figures.window,
@@ -275,6 +275,9 @@ class _Driver:
             paused=recorder.throttling.paused,
             unhealthy=tuple(filter(_matters, result.unhealthy)),
         )
+        if found.is_throttled and found.is_saturated:  # the platform says itself whose limit was met
+            return replace(found, unhealthy=())
+        return found
 
     def _keep(self, samples: Sequence[Sample], offset: float) -> None:
         """Keep the samples of a step, in the time of the search."""
