@@ -58,9 +58,12 @@ class HostState(StrEnum):
     """It answers again."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class CurrentJob:
     """The job that the current task works for; events of its requests name it.
+
+    There is one for each job that is run, so that a plain function that is called with an event can tell jobs
+    of the same index apart, and learn by a weak reference that one is gone without an end.
 
     Attributes:
         index: The row's position in its run; None for a call about a job that is no row.

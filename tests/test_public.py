@@ -329,6 +329,7 @@ TREE = {
     "DeadlineExceeded": ("OpusError", "TimeoutError"),
     "AmbiguousExecution": ("OpusError",),
     "ManifestError": ("OpusError", "ValueError"),
+    "LoadRefused": ("OpusError", "ValueError"),
     "LedgerError": ("OpusError",),
     "LedgerBusy": ("LedgerError",),
     "LedgerDoubtful": ("LedgerError",),

@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": "see what a job did, node by node, and what failed",
     "operativus": "the second platform: workflows, run, runs, resume, apply and more",
     "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
+    "load": "load tests whose unit is the job: run, find-max, compare, report",
 }
 """Command -> what it does, in the order of the help. Its module, or package, has the same name."""
 
@@ -57,6 +58,8 @@ _EXIT_CODES = {
     Exit.HALTED: "a batch was halted by --halt, an outage or a full disk",
     Exit.NOT_ALLOWED: "key, permission, quota or configuration, or the host is out of reach",
     Exit.UNKNOWN: "an outcome is unknown and needs a decision",
+    Exit.SLO_FAILED: "a load test did not meet an objective, or a comparison failed",
+    Exit.INVALID_LOAD: "the figures of a load test are worth nothing: INVALID",
     Exit.INTERRUPTED: "interrupted",
 }
 """Exit code -> what it means, in the help; README has the same."""
@@ -67,6 +70,7 @@ _ELSEWHERE = {
     "show": f"{program.NAME} workflow show",
     **{verb: f"{program.NAME} batch {verb}" for verb in ("validate", "resume", "retry", "resolve", "status")},
     **{verb: f"{program.NAME} batch {verb}" for verb in ("export", "report")},
+    **{verb: f"{program.NAME} load {verb}" for verb in ("find-max", "compare")},
 }
 """Word that is no command -> what its user may have meant."""
 

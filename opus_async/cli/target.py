@@ -73,6 +73,10 @@ class PlatformEntry(Protocol[ClientT_co]):
     def stages(self) -> Stages:
         """The platform's names of the stages of a job."""
 
+    @property
+    def vendor_domain(self) -> str | None:
+        """The domain of the vendor's own hosts, where jobs are real; None where there is none."""
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments that say how its API is reached; each is None where it was not given."""
 

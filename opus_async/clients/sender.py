@@ -186,6 +186,8 @@ class Sender:
                 )
             )
             self._reached = True
+            if (meter := self._notify.meter) is not None:
+                meter.answered(call.operation, response.status, response.seconds)
             if self._notify.active:
                 self._tell(sending, response, this)
             value = sending.read(

@@ -24,6 +24,7 @@ from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import fetch_results
+from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import DEFAULT_BASE_URL
 from opus_async.opus.sources import file_info
 from opus_async.opus.stages import STAGES
@@ -103,7 +104,7 @@ class OpusPlatform:
     def __init__(
         self,
         api: Api,
-        uploads: DeduplicatingUploader,
+        uploads: DeduplicatingUploader | SeparateUploader,
         downloader: Downloader,
         workflow_id: str | None,
         *,

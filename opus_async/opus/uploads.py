@@ -133,6 +133,8 @@ class Uploader:
             except OpusError as error:
                 self._api.secrets.mask_error(error)
                 raise
+            if (meter := self._notify.meter) is not None:
+                meter.answered("put", response.status, response.seconds)
             if self._notify.active:
                 self._notify(
                     this.answered(

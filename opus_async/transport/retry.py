@@ -296,7 +296,11 @@ class Retrier:
             return  # there is no other attempt: it is rejected
         reason = failure.reason
         log.info("%s: attempt %d failed (%s); again in %.2f s", operation, attempt.number, reason, wait)
-        if self._notify is None or not self._listened_to:
+        if self._notify is None:
+            return
+        if failure.kind is FailureClass.THROTTLED and (meter := getattr(self._notify, "meter", None)):
+            meter.paused(wait)
+        if not self._listened_to:
             return
         job = current_job.get()
         self._notify(

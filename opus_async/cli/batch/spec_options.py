@@ -192,8 +192,8 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
     except ValueError as error:
         raise WrongUse(str(error)) from None
     given = {
-        "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
-        "constants": _pairs(options.set, "--set", "INPUT=VALUE"),
+        "columns": pairs(options.map, "--map", "COLUMN=INPUT"),
+        "constants": pairs(options.set, "--set", "INPUT=VALUE"),
         "title": options.title,
         "description": options.description,
         "key": options.key,
@@ -232,7 +232,7 @@ def folder_name(manifest: str) -> str:
     return f"{path.stem or 'my'}-batch"
 
 
-def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+def pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
     """Read ``NAME=VALUE`` of an option that can be given several times.
 
     Raises:

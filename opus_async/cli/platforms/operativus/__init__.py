@@ -84,6 +84,7 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
         ("OPERATIVUS_USERNAME", "a user name"),
         ("OPERATIVUS_PASSWORD", "and its password"),
     )
+    vendor_domain = None
     generation_hint = ""
     billed = ""
     workflow_help = WORKFLOW_ID

@@ -105,6 +105,13 @@ class OpusEntry(PlatformEntry["OpusClient"]):
 
         return STAGES
 
+    @property
+    def vendor_domain(self) -> str:
+        """The domain of the vendor's hosts."""
+        from opus_async.opus.stages import VENDOR_DOMAIN
+
+        return VENDOR_DOMAIN
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add ``--api``."""
         parser.add_argument(
