@@ -505,7 +505,7 @@ async def test_http_unexpected_error_after_sending_counts_as_request_sent(serve,
         raise surprise
 
     served = await serve(answer(200, b"{}"))
-    monkeypatch.setattr(http_module, "_read", read)
+    monkeypatch.setattr(aiohttp.StreamReader, "readany", read)
     error = await fails(http, post(served.url + "/execute"), f"failed .{type(surprise).__name__}")
     assert (error.request_sent, len(served.bodies)) == (True, 1)
 

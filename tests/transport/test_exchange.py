@@ -1,0 +1,168 @@
+"""Small requests of our own sessions: sent past aiohttp's session, and to the server no different."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+from wire import KEY, answer, read_request
+
+import opus_async
+from opus_async.config import Timeouts
+from opus_async.errors import TransportError
+from opus_async.transport.http import Http, Request
+
+HEADERS = {"x-service-key": KEY, "Accept": "application/json"}
+
+
+@pytest.fixture
+async def http():
+    """With time-outs that a loaded machine keeps."""
+    made = Http(Timeouts(connect=10, request=10))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def sessions(monkeypatch):
+    """The URLs of the requests that went through aiohttp's sessions."""
+    seen = []
+    real = aiohttp.ClientSession.request
+
+    def request(self, method, url, **options):
+        seen.append(str(url))
+        return real(self, method, url, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    return seen
+
+
+def get(url: str, **options) -> Request:
+    return Request("look", "GET", url, HEADERS, **options)
+
+
+def lines(head: bytes) -> list[bytes]:
+    """The request line, and the headers in any order."""
+    first, *others = head.strip().split(b"\r\n")
+    return [first, *sorted(others)]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body"),
+    [
+        ("GET", HEADERS, None),
+        ("HEAD", {}, None),
+        ("DELETE", HEADERS, None),
+        ("POST", HEADERS, None),
+        ("POST", {**HEADERS, "Content-Type": "application/json"}, b'{"a": 1}'),
+        ("POST", {"accept": "x", "user-agent": "mine"}, b""),
+        ("PATCH", HEADERS, b"\x00\xff"),
+        ("PUT", HEADERS, b"x" * 90_000),
+    ],
+)
+async def test_request_on_the_wire_is_what_session_sends(serve, http, sessions, method, headers, body):  # noqa: PLR0917
+    served = await serve(answer())
+    request = Request("x", method, f"{served.url}/a%2Fb?c=%28&d", headers, body)
+    await http.send(request)
+    assert sessions == []
+    agent = {"User-Agent": f"opus-async/{opus_async.__version__}"}
+    async with aiohttp.ClientSession(headers=agent) as session:
+        by_session = Http(Timeouts(), session=session)
+        await by_session.send(request)
+    assert lines(served.heads[0]) == lines(served.heads[1])
+    assert served.bodies[0] == served.bodies[1] == (body or b"")
+
+
+@pytest.mark.parametrize("path", ["/a#b", "/\u00e4", "/a b"])
+async def test_request_of_odd_characters_is_left_to_aiohttps_session(serve, http, sessions, path):
+    served = await serve(answer())
+    await http.send(get(served.url + path))
+    assert len(sessions) == 1
+
+
+async def closes_after_one(served, reader, writer):
+    """Answer once, and close when asked again."""
+    await read_request(served, reader)
+    writer.write(answer(200, b"first"))
+    await read_request(served, reader)
+
+
+async def test_get_leaves_once_more_when_server_closed_its_connection(serve, http):
+    served = await serve(closes_after_one)
+    for _ in range(3):
+        assert (await http.send(get(served.url + "/"))).body == b"first"
+    assert (len(served.heads), served.connections) == (5, 3)
+
+
+async def test_post_never_leaves_once_more(serve, http):
+    served = await serve(closes_after_one)
+    await http.send(get(served.url + "/"))
+    with pytest.raises(TransportError, match="closed the connection before it answered") as caught:
+        await http.send(Request("start", "POST", served.url + "/", HEADERS, b"{}"))
+    assert caught.value.request_sent
+    assert len(served.heads) == 2
+
+
+async def test_get_on_new_connection_that_is_closed_fails(serve, http):
+    async def closes(served, reader, writer):
+        await read_request(served, reader)
+
+    served = await serve(closes)
+    with pytest.raises(TransportError, match="closed the connection before it answered"):
+        await http.send(get(served.url + "/"))
+    assert len(served.heads) == 1
+
+
+async def test_deadline_is_of_its_request_and_not_of_the_connection(serve, http):
+    go_on = asyncio.Event()
+
+    async def waits_once(served, reader, writer):
+        while True:
+            await read_request(served, reader)
+            if served.target == "/slow":
+                await go_on.wait()
+            if served.target != "/never":
+                writer.write(answer())
+
+    served = await serve(waits_once)
+    await http.send(get(served.url + "/", timeout=0.05))
+    slow = asyncio.create_task(http.send(get(served.url + "/slow")))
+    await asyncio.sleep(0.1)  # the deadline of the first request passes, on the same connection
+    go_on.set()
+    assert (await slow).status == 200
+    with pytest.raises(TransportError, match=r"no complete answer within 0\.05 s"):
+        await http.send(get(served.url + "/never", timeout=0.05))
+    assert served.connections == 1
+
+
+async def test_deadline_holds_while_body_is_read(serve, http):
+    async def drips(served, reader, writer):
+        await read_request(served, reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        await reader.read()
+
+    served = await serve(drips)
+    with pytest.raises(TransportError, match=r"no complete answer within 0\.05 s"):
+        await http.send(get(served.url + "/", timeout=0.05))
+
+
+async def test_tracer_that_has_a_hand_in_every_session_sees_the_requests(serve, monkeypatch):
+    served = await serve(answer())
+    seen = []
+
+    async def ended(session, context, told):
+        seen.append(str(told.url))
+
+    tracer = aiohttp.TraceConfig()
+    tracer.on_request_end.append(ended)
+    real = aiohttp.ClientSession.__init__
+
+    def traced(self, *args, **options):
+        real(self, *args, **options, trace_configs=[tracer])
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", traced)
+    http = Http(Timeouts())
+    await http.send(get(served.url + "/a"))
+    await http.close()
+    assert seen == [served.url + "/a"]
