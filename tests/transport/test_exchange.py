@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import aiohttp
 import pytest
+from certificates import certificate, needs_openssl
 from wire import KEY, answer, read_request
 
 import opus_async
@@ -166,3 +168,35 @@ async def test_tracer_that_has_a_hand_in_every_session_sees_the_requests(serve, 
     await http.send(get(served.url + "/a"))
     await http.close()
     assert seen == [served.url + "/a"]
+
+
+@needs_openssl
+async def test_requests_share_one_connection_over_tls(serve, http, sessions, tmp_path, monkeypatch):
+    served = await serve(answer(200, b"x" * 70_000), ssl=certificate(tmp_path, "DNS:localhost"))
+    trusting = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
+    url = f"https://localhost:{served.port}/a"
+    for _ in range(2):
+        assert len((await http.send(get(url))).body) == 70_000
+        await http.send(Request("start", "POST", url, HEADERS, b"y" * 90_000))
+    assert [len(body) for body in served.bodies] == [0, 90_000] * 2
+    assert (served.connections, sessions) == (1, [])
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancel_at_any_moment_gives_no_answer_to_the_next_request(serve, http, turns):
+    async def answers_late(served, reader, writer):
+        while True:
+            await read_request(served, reader)
+            if served.target == "/late":
+                await asyncio.sleep(0)
+            writer.write(answer(200, served.target.encode()))
+
+    served = await serve(answers_late)
+    await http.send(get(served.url + "/"))
+    sending = asyncio.create_task(http.send(get(served.url + "/late")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert (await http.send(get(served.url + "/next"))).body == b"/next"

@@ -83,19 +83,25 @@ def _is_error(layer: Mapping[str, Any]) -> bool:
 
 def _refuses(layer: Mapping[str, Any]) -> bool:
     fields = {folded(name): value for name, value in layer.items()}
-    denied = any(
-        value is False or (isinstance(value, str | int) and str(value).strip().lower() in _FALSE)
-        for name in ("success", "ok")
-        if (value := fields.get(name)) is not None
-    )
-    codes = (_number(fields.get(name)) for name in ("statuscode", "status", "code"))
     return (
-        denied
-        or any(code in _FAILURES for code in codes)
+        _denies(fields.get("success"))
+        or _denies(fields.get("ok"))
+        or _is_failure(fields.get("statuscode"))
+        or _is_failure(fields.get("status"))
+        or _is_failure(fields.get("code"))
         or _has_error_status(layer)
         or bool(fields.get("errors"))
         or (bool(fields.get("error")) and not fields.get("success"))
     )
+
+
+def _denies(value: Any) -> bool:
+    return value is False or (isinstance(value, str | int) and str(value).strip().lower() in _FALSE)
+
+
+def _is_failure(code: Any) -> bool:
+    number = _number(code)
+    return number is not None and number in _FAILURES  # of None, a range is searched from end to end
 
 
 def _number(value: Any) -> int | None:
