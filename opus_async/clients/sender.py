@@ -264,9 +264,9 @@ class Sender:
         )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Sending(Generic[ValueT]):
-    """A request while it is being sent; what is not told here is told in :meth:`Sender.send`.
+    """A request while it is being sent, secrets included; what is not told here is in :meth:`Sender.send`.
 
     Attributes:
         body: The JSON; None for none.

@@ -75,9 +75,7 @@ class Wire(ResponseHandler):
             raise aiohttp.ServerDisconnectedError
         self.set_response_params(skip_payload=not response_has_body, read_until_eof=True)
         self._deadline = deadline
-        if (
-            deadline < self._alarm_at
-        ):  # most requests find that of an earlier one, which is set again when it rings
+        if deadline < self._alarm_at:  # else an earlier request's alarm sets itself anew for this one
             self._set_alarm(deadline)
         transport.write(message)
         return transport
@@ -242,7 +240,7 @@ class Connections(aiohttp.TCPConnector):
         self._release(key, wire, should_close=not usable)
 
     def _is_quiet(self, wire: Wire, url: URL) -> bool:
-        if wire.number < self._first_trusted.get((url.host, url.port), 0):
+        if self._first_trusted and wire.number < self._first_trusted.get((url.host, url.port), 0):
             return False
         if wire.should_close or not wire.is_quiet:
             _tell(wire.transport)

@@ -148,7 +148,10 @@ class Origin:
                 response, payload = await wire.read()
                 while response.code in _INTERIM and response.code != _SWITCHING_PROTOCOLS:
                     response, payload = await wire.read()
-                content = await read_up_to(payload, cap)
+                if payload.is_eof() and payload.total_bytes <= cap:  # most bodies come with their heads
+                    content = payload.read_nowait()
+                else:
+                    content = await read_up_to(payload, cap)
                 unsent = transport.get_write_buffer_size()
                 usable = True
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
