@@ -148,10 +148,7 @@ class Origin:
                 response, payload = await wire.read()
                 while response.code in _INTERIM and response.code != _SWITCHING_PROTOCOLS:
                     response, payload = await wire.read()
-                if payload.is_eof() and payload.total_bytes <= cap:  # most bodies come with their heads
-                    content = payload.read_nowait()
-                else:
-                    content = await read_up_to(payload, cap)
+                content = await read_up_to(payload, cap)
                 unsent = transport.get_write_buffer_size()
                 usable = True
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
@@ -200,10 +197,10 @@ async def read_up_to(content: aiohttp.StreamReader, cap: int) -> bytes:
     Raises:
         AnswerTooLarge: It has more bytes than ``cap``.
     """
-    first = await content.readany()
-    if content.at_eof() and len(first) <= cap:
-        return first
-    parts, size = [first], len(first)
+    if content.is_eof() and content.total_bytes <= cap:  # it came with its head, as most do
+        return content.read_nowait()
+    parts: list[bytes] = []
+    size = 0
     while size <= cap:
         if content.at_eof():
             return b"".join(parts)
