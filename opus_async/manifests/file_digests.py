@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import ProblemCode, Unfit
-from opus_async.transport.hashing import sha256
+from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
@@ -80,7 +80,7 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
                 code=ProblemCode.NO_FILE,
                 file=path,
             )
-        digest, size = sha256(file.readinto, stop)
+        digest, size = sha256(file.readinto, stop, new_buffer())
         if not stop.is_set() and (size, stat_signature(os.fstat(file.fileno()))) != (
             before.st_size,
             stat_signature(before),

@@ -61,8 +61,8 @@ class Wire(ResponseHandler):
         self._alarm_at = math.inf
         self._poll: select.poll | None = None
 
-    def ask(self, message: bytes, *, deadline: float, response_has_body: bool) -> None:
-        """Send a request whole; its response can be read from then on.
+    def ask(self, message: bytes, *, deadline: float, response_has_body: bool) -> asyncio.Transport:
+        """Send a request whole, over the connection that is returned; its response can be read from then on.
 
         Args:
             message: All bytes of it.
@@ -78,6 +78,7 @@ class Wire(ResponseHandler):
         if deadline < self._alarm_at:  # else an earlier request's alarm sets itself anew for this one
             self._set_alarm(deadline)
         transport.write(message)
+        return transport
 
     def leave(self) -> None:
         """End an exchange: nobody reads its response any more."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -33,6 +34,22 @@ class AnswerTooLarge(Exception):
     """A response grew past its cap; ``args[0]`` is the cap in bytes."""
 
 
+class Answer(NamedTuple):
+    """A response.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Case-insensitive.
+        body: Decompressed.
+        unsent: Bytes of the request that had not left when the response was there.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    unsent: int
+
+
 class Origin:
     """One scheme, host and port that is asked without a proxy: what all requests to it share.
 
@@ -49,9 +66,17 @@ class Origin:
         self._length = len(url)
         self._sample = self._request("GET", {})
         self._key = self._sample.connection_key
-        self._heads: dict[tuple[str, tuple[tuple[str, str], ...]], str | None] = {}
+        self._heads: dict[tuple[str, bool, tuple[tuple[str, str], ...]], str | None] = {}
 
-    def message(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> bytes | None:
+    def message(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | memoryview | None,
+        *,
+        typed: bool = True,
+    ) -> bytes | None:
         """All bytes of a request; None where aiohttp has to say what is wrong with it, or to quote it.
 
         Args:
@@ -59,22 +84,35 @@ class Origin:
             url: Of this origin, percent-encoded; its path and query go out byte-identical.
             headers: Of this request; those of the session and of aiohttp are added.
             body: The bytes; None for no body.
+            typed: Whether a body whose type ``headers`` do not say is said to be an octet-stream.
         """
-        target = url[self._length :]
-        if not target.isascii() or not target.isprintable() or " " in target or "#" in target:
+        if not self.takes(url):
             return None
-        head = self._head(method, headers)
+        target = url[self._length :]
+        head = self._head(method, headers, typed=typed)
         if head is None:
             return None
         if body is None and method in _BODILESS:
             return f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode()
         body = body or b""
         length = f"Content-Length: {len(body)}\r\n\r\n"
-        return f"{method} {target} HTTP/1.1\r\n{head}{length}".encode() + body
+        return b"".join((f"{method} {target} HTTP/1.1\r\n{head}{length}".encode(), body))
+
+    def takes(self, url: str) -> bool:
+        """Whether a URL of this origin can go out as it is."""
+        target = url[self._length :]
+        return target.isascii() and target.isprintable() and " " not in target and "#" not in target
 
     async def exchange(
-        self, method: str, message: bytes, *, deadline: float, clock: aiohttp.ClientTimeout, cap: int
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        self,
+        method: str,
+        message: bytes,
+        *,
+        deadline: float,
+        clock: aiohttp.ClientTimeout,
+        cap: int,
+        on_sent: Callable[[asyncio.Transport], object] | None = None,
+    ) -> Answer:
         """Send a request and read its response.
 
         A connection that the server has closed meanwhile is found out by the request that meets it; one that
@@ -86,9 +124,8 @@ class Origin:
             deadline: When the response has to be there, by the loop's clock.
             clock: Its time for a connection is used.
             cap: The most bytes of the response.
-
-        Returns:
-            Status, headers and body of the response.
+            on_sent: Called with the connection as soon as the request is handed to it. The request then
+                leaves once only: whoever watches it may break the connection.
 
         Raises:
             AnswerTooLarge: It grew past its cap.
@@ -97,7 +134,7 @@ class Origin:
             aiohttp.http.HttpProcessingError: The response is not HTTP.
         """
         connector, key = self._connector, self._key
-        may_repeat = method in _IDEMPOTENT
+        may_repeat = method in _IDEMPOTENT and on_sent is None
         while True:
             wire = connector.take_idle(key, self._url)
             if wire is None:
@@ -105,34 +142,37 @@ class Origin:
             may_repeat = may_repeat and wire.exchanges > 0
             usable = False
             try:
-                wire.ask(message, deadline=deadline, response_has_body=method != "HEAD")
+                transport = wire.ask(message, deadline=deadline, response_has_body=method != "HEAD")
+                if on_sent is not None:
+                    on_sent(transport)
                 response, payload = await wire.read()
                 while response.code in _INTERIM and response.code != _SWITCHING_PROTOCOLS:
                     response, payload = await wire.read()
                 content = await read_up_to(payload, cap)
+                unsent = transport.get_write_buffer_size()
                 usable = True
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not may_repeat:
                     raise
                 may_repeat = False
             else:
-                return response.code, response.headers, content
+                return Answer(response.code, response.headers, content, unsent)
             finally:
                 connector.give_back(key, wire, usable=usable)
 
-    def _head(self, method: str, headers: Mapping[str, str]) -> str | None:
+    def _head(self, method: str, headers: Mapping[str, str], *, typed: bool) -> str | None:
         """What follows the request line, but the length of the body; None where HTTP does not allow it."""
-        key = (method, tuple(headers.items()))
+        key = (method, typed, tuple(headers.items()))
         if key not in self._heads:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
-            self._heads[key] = self._new_head(method, headers)
+            self._heads[key] = self._new_head(method, headers, typed=typed)
         return self._heads[key]
 
-    def _new_head(self, method: str, headers: Mapping[str, str]) -> str | None:
+    def _new_head(self, method: str, headers: Mapping[str, str], *, typed: bool) -> str | None:
         made = self._request(method, headers).headers
         made.pop("Content-Length", None)
-        if method in aiohttp.ClientRequest.POST_METHODS:
+        if typed and method in aiohttp.ClientRequest.POST_METHODS:
             made.setdefault("Content-Type", "application/octet-stream")  # as aiohttp says of a body
         lines = [f"{name}: {value}" for name, value in made.items()]
         if any(map(_UNSENDABLE.search, (method, *lines))):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import field
@@ -126,6 +127,9 @@ class Http:
         self._max_answer_bytes = max_answer_bytes
         self._session = HttpSession(session)
         self._clocks: dict[float, aiohttp.ClientTimeout] = {}
+        self._unhurried = aiohttp.ClientTimeout(
+            total=None, connect=timeouts.connect, ceil_threshold=NEVER_ROUND
+        )
 
     async def send(self, request: Request) -> Response:
         """Send a request once, following redirects inside its own origin.
@@ -165,12 +169,61 @@ class Http:
             "PUT",
             url,
             began=asyncio.get_running_loop().time(),
-            clock=aiohttp.ClientTimeout(total=None, connect=self._connect, ceil_threshold=NEVER_ROUND),
+            clock=self._unhurried,
             cap=MAX_STORAGE_ANSWER_BYTES,
             headers=headers,
             data=body,
             skip_auto_headers=skip_auto_headers,
         )
+
+    def sends_whole(self, url: str) -> bool:
+        """Whether :meth:`put_whole` can be used for this URL."""
+        self._session.open()
+        origin = self._session.origin(url)
+        return origin is not None and origin.takes(url)
+
+    async def put_whole(
+        self,
+        url: str,
+        body: bytes | memoryview,
+        *,
+        headers: Mapping[str, str],
+        on_sent: Callable[[asyncio.Transport], object],
+    ) -> tuple[Response, int]:
+        """PUT a small body in one piece, once, past aiohttp's session; else as :meth:`put`.
+
+        Args:
+            url: One that :meth:`sends_whole` takes.
+            body: At most ``CHUNK`` bytes.
+            headers: Name -> value; no type of the body is added.
+            on_sent: Called with the connection as soon as all is handed to it.
+
+        Returns:
+            The response, and how many bytes had not left when it was there.
+
+        Raises:
+            TransportError: As in :meth:`send`.
+        """
+        began = asyncio.get_running_loop().time()
+        self._session.open()
+        origin = self._session.origin(url)
+        message = None if origin is None else origin.message("PUT", url, headers, body, typed=False)
+        assert origin is not None and message is not None  # noqa: S101, PT018 - sends_whole was asked
+        try:
+            answer = await origin.exchange(
+                "PUT",
+                message,
+                clock=self._unhurried,
+                deadline=math.inf,
+                cap=MAX_STORAGE_ANSWER_BYTES,
+                on_sent=on_sent,
+            )
+        except _FAILURES as error:
+            failure = to_transport_error(error, method="PUT", url=url, clock=self._unhurried)
+        else:
+            response = _response("PUT", url, answer.status, answer.headers, answer.body, began=began)
+            return response, answer.unsent
+        raise failure  # outside the handler: the cause may hold the URL with its query
 
     async def get(self, url: str, *, headers: Mapping[str, str], stall: float, begin: Begin) -> Response:
         """GET a body in pieces, once: no total time-out, no redirect followed.
@@ -234,13 +287,13 @@ class Http:
             message = origin.message(method, url, request.headers, body)
             if message is not None:
                 try:
-                    status, headers, content = await origin.exchange(
+                    answer = await origin.exchange(
                         method, message, clock=clock, deadline=began + seconds, cap=self._max_answer_bytes
                     )
                 except _FAILURES as error:
                     failure = to_transport_error(error, method=method, url=url, clock=clock)
                 else:
-                    return _response(method, url, status, headers, content, began=began)
+                    return _response(method, url, answer.status, answer.headers, answer.body, began=began)
                 raise failure  # outside the handler: the cause may hold the URL with its query
         return await self._exchange(
             method,

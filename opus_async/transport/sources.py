@@ -20,7 +20,7 @@ from typing import IO, Protocol
 from opus_async.errors import UploadError
 from opus_async.gaps import gapped
 from opus_async.transport.confined import Confined
-from opus_async.transport.hashing import sha256
+from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import (
     SMALL,
     FileReading,
@@ -177,10 +177,10 @@ class PathSource:
             raise unreadable(self._path, self.filename, error) from None
         return FileReading(number, self.filename, self._identity)
 
-    def _hash(self, stop: threading.Event) -> str:
+    def _hash(self, stop: threading.Event, buffer: memoryview) -> str:
         reading = self._open()
         try:
-            found, _ = sha256(reading.readinto, stop)
+            found, _ = sha256(reading.readinto, stop, buffer)
             reading.check_now()
             return found
         finally:
@@ -283,17 +283,17 @@ class FileObjectSource:
         shared.file.seek(shared.start)
         return size
 
-    def _hash(self, stop: threading.Event) -> str:
+    def _hash(self, stop: threading.Event, buffer: memoryview) -> str:
         offset = 0
 
-        def readinto(buffer: memoryview) -> int:
+        def readinto(target: memoryview) -> int:
             nonlocal offset
-            piece = self.read_at(len(buffer), offset)
+            piece = self.read_at(len(target), offset)
             offset += len(piece)
-            buffer[: len(piece)] = piece
+            target[: len(piece)] = piece
             return len(piece)
 
-        found, _ = sha256(readinto, stop)
+        found, _ = sha256(readinto, stop, buffer)
         self.check()
         return found
 
@@ -315,11 +315,11 @@ class _FileObjectReading:
         return
 
 
-async def _hashed(hash_until: Callable[[threading.Event], str]) -> str:
+async def _hashed(hash_until: Callable[[threading.Event, memoryview], str]) -> str:
     """Compute a hash in a thread, which is told to stop when this task is cancelled."""
-    stop = threading.Event()
+    stop, buffer = threading.Event(), new_buffer()
     try:
-        return await to_thread(lambda: hash_until(stop))
+        return await to_thread(lambda: hash_until(stop, buffer))
     except asyncio.CancelledError:
         stop.set()
         raise

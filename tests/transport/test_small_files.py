@@ -13,7 +13,7 @@ import pytest
 from wire import answer
 
 from opus_async.config import Timeouts
-from opus_async.errors import UploadError
+from opus_async.errors import TransportError, UploadError
 from opus_async.transport import open_source
 from opus_async.transport.files import put_file
 from opus_async.transport.http import Http
@@ -169,6 +169,17 @@ async def test_small_file_on_unknown_device_that_hangs_does_not_stop_the_loop(pa
     assert not hashing.done()
     leave.set()
     assert await hashing == SHA256
+
+
+async def test_small_file_on_device_that_hangs_counts_as_stalled(serve, http, path, disk, monkeypatch):
+    disk.reads_by(cold)
+    leave = threading.Event()
+    monkeypatch.setattr(os, "pread", lambda *_: leave.wait(5) and b"")
+    served = await serve(answer())
+    with pytest.raises(TransportError, match="stalled"):
+        await put_file(http, f"{served.url}/x", PathSource(path), content_type=None, stall=0.05)
+    leave.set()
+    assert served.bodies == []
 
 
 @pytest.mark.parametrize("known", [True, False])
