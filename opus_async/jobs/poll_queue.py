@@ -81,9 +81,11 @@ class PollQueue:
         now, asked = loop.time(), 0
         for _, entry, job in itertools.islice(waiting, PLANNED_TOGETHER):
             asked += 1
-            if job.entry != entry:
+            if job.entry != entry or job.busy:
                 continue
             due = job.by_deadline(due_of(job), now)
+            if due == job.due:
+                continue
             if job.ready > now or due > now:  # what was due before has been waiting since then
                 job.ready = max(due, now)
             self._set_due(job, due)
