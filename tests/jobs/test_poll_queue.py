@@ -86,6 +86,17 @@ async def test_poll_queue_job_that_was_scheduled_meanwhile_keeps_its_due_time(qu
     assert taken(queue) == [crowd[-1].remote_id]
 
 
+async def test_poll_queue_jobs_that_are_polled_meanwhile_are_left_alone(queue, crowd):
+    now = asyncio.get_running_loop().time()
+    for job in crowd:
+        queue.schedule(job, now)
+    queue.plan_anew(crowd[0].workflow, lambda _: now + FAR)
+    polled = taken(queue)
+    assert polled, "it takes several turns"
+    await turns()
+    assert {job.due for job in crowd if job.remote_id in polled} == {now}
+
+
 async def test_poll_queue_newest_plan_counts(queue, crowd):
     now = asyncio.get_running_loop().time()
     queue.plan_anew(crowd[0].workflow, lambda _: now)
