@@ -118,9 +118,11 @@ class PollQueue:
         await sleeper
 
     def wake_for_due(self) -> None:
-        """End the wait of one worker if something is due now; for later the timer is set."""
-        if self._idle and self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
+        """End the wait of one worker now if something is due, or when something is."""
+        if self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
             self.wake_worker()
+        else:
+            self._arm()
 
     def wake_worker(self) -> None:
         """End the wait of one worker."""

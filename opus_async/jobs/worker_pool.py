@@ -129,7 +129,8 @@ class WorkerPool(Generic[RowT, ItemT]):
         self._prepare = prepare
         self._on_end = on_end
         self._slots = asyncio.Semaphore(concurrency)
-        self._begun = asyncio.Semaphore(BEGUN_AT_ONCE)
+        at_once = concurrency if resume is None else min(BEGUN_AT_ONCE, concurrency)
+        self._begun = asyncio.Semaphore(at_once)  # work that is never suspended is bounded by its slots alone
         self._ready: deque[ItemT | OpusError] = deque()
         self._changed = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None

@@ -14,7 +14,7 @@ from virtual_time import run_virtual
 
 from opus_async.errors import AuthenticationError
 from opus_async.jobs.stream import JobSource, JobStream
-from opus_async.jobs.worker_pool import BEGUN_AT_ONCE
+from opus_async.jobs.worker_pool import BEGUN_AT_ONCE, WorkerPool
 
 REQUEST: ContextVar[str] = ContextVar("of the application", default="nobody's")
 
@@ -50,6 +50,21 @@ def test_pool_begins_no_more_rows_at_once_than_its_bound():
             await asyncio.sleep(15)  # what all rows need is loaded, and the first ones are checked
             assert stream.in_flight == BEGUN_AT_ONCE
             assert len([outcome async for outcome in stream]) == BEGUN_AT_ONCE + 100
+
+    run_virtual(main())
+
+
+def test_pool_of_work_that_is_never_suspended_is_bounded_by_its_slots_alone():
+    async def main():
+        async def work(index, _):
+            await asyncio.sleep(3600)
+            return index
+
+        pool = WorkerPool(range(BEGUN_AT_ONCE + 100), work, concurrency=BEGUN_AT_ONCE + 50)
+        pool.start()
+        await asyncio.sleep(60)
+        assert pool.in_flight == BEGUN_AT_ONCE + 50
+        await pool.close()
 
     run_virtual(main())
 
