@@ -16,7 +16,7 @@ LIFTED = 3200.0
 """Requests a second from which on nothing is held back: one process hardly sends more."""
 UNUSED = 1.0
 KNOWN = 400.0
-"""Seconds after which nothing is held back either, when the rate grew beyond what is wanted, and so far."""
+"""Seconds after which nothing is held back either, where more than this rate is granted, and less wanted."""
 
 
 class SlowStart:
