@@ -23,6 +23,7 @@ FIGURES = {
         "document, asyncio, 64 in flight: opus_async / tuned aiohttp",
         "document, asyncio, 64 in flight: opus_async / raw asyncio",
     ),
+    "load": ("with the recorder / with a silent one",),
     "events": ("one function / nobody listening", "one coroutine function / nobody listening"),
     "upload": (
         "10 MB, plain: opus_async / data=open()",

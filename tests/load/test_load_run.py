@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -269,3 +271,27 @@ async def test_two_thousand_jobs_in_flight_on_one_core(texts, tmp_path):
     assert result.summary.in_flight.max >= 2000
     assert result.summary.counts.completed == 3000
     assert result.summary.verdict is Verdict.PASS
+
+
+@pytest.mark.long
+async def test_generator_that_has_too_little_of_its_core_is_invalid(texts, tmp_path):
+    """Others burn the core that it runs on: what it measures is its own waiting."""
+    before = os.sched_getaffinity(0)
+    core, *others = sorted(before)
+    burn = [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    burners = [subprocess.Popen(burn) for _ in range(4)]
+    try:
+        with SimulatorProcess(SimulatorConfig(run_time=0.5, queue_time=0)) as process:
+            os.sched_setaffinity(process.pid, set(others) or {core})
+            os.sched_setaffinity(0, {core})
+            async with OpusClient(process.service_key, base_url=process.base_url, limits=LIMITS) as client:
+                result = await run_load(
+                    client, texts, workflow_id=TEXT, out=tmp_path / "out", rate=300, jobs=3000, max_jobs=3000
+                )
+    finally:
+        os.sched_setaffinity(0, before)
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    assert result.summary.verdict is Verdict.INVALID
+    assert "this machine was the bottleneck" in result.summary.reasons[0]
