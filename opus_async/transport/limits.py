@@ -63,7 +63,7 @@ class RequestLimiter:
         self._lanes = Lanes(self.throttling.operation, poll_rate, operation_limits)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._closed = False
+        self._stopped = self._closed = False
         self._maker = Maker()
 
     @property
@@ -108,7 +108,7 @@ class RequestLimiter:
         if self._closed:
             raise _closed_error()
         self._maker.check()
-        if self._in_use >= self._usable or self._lanes.waiting:
+        if self._stopped or self._in_use >= self._usable or self._lanes.waiting:
             return False
         now = self.now()
         lane = self._lanes.of(priority, operation)
@@ -157,10 +157,15 @@ class RequestLimiter:
         if self._lanes.waiting:
             self._dispatch()
 
+    def stop(self) -> None:
+        """Give no more slots. Requests that wait, or come, wait until they are cancelled or this is closed."""
+        self._stopped = True
+        self._disarm()
+
     def close(self) -> None:
         """Leave no timer behind; requests that still wait get a TransportError (nothing was sent)."""
+        self.stop()
         self._closed = True
-        self._disarm()
         self.reject_all(_closed_error)
 
     # While the server is down: the circuit breaker blocks, and lets single requests through
@@ -220,6 +225,8 @@ class RequestLimiter:
 
     def _dispatch(self) -> None:
         """Give slots to whoever may go now, and wake up when the next may."""
+        if self._stopped:
+            return
         now = self.now()
         while self._lanes.waiting and self._in_use < self._usable:
             lane = self._lanes.next(lambda lane: self._wait(lane, now) <= 0)
