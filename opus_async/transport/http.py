@@ -11,19 +11,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.body import CHUNK, Body, BytesBody
+from opus_async.transport.exchange import AnswerTooLarge, read_up_to
 from opus_async.transport.network_errors import (
-    AnswerTooLarge,
     never_begins,
     proxy_wants_password,
     to_transport_error,
@@ -54,8 +56,11 @@ _CONNECT_SHARE = 0.9
 """Of a request's time, at most this for connecting, so that a connection that never came is told apart from
 a response that never came: only the first is safe to repeat."""
 
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, AnswerTooLarge, OSError, ValueError, RuntimeError)
+"""What keeps an exchange from coming to its end."""
 
-@dataclass(frozen=True, slots=True)
+
+@cheap_dataclass()
 class Request:
     """One request.
 
@@ -79,7 +84,7 @@ class Request:
     follow: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class Response:
     """A complete response.
 
@@ -88,12 +93,14 @@ class Response:
         headers: Case-insensitive.
         body: Decompressed.
         seconds: From the call to the last byte.
+        ended: When the last byte was there, by the loop's clock.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     seconds: float
+    ended: float
 
 
 class Http:
@@ -130,25 +137,10 @@ class Http:
         """
         began = asyncio.get_running_loop().time()
         seconds = self._request if request.timeout is None else request.timeout
-        url = request.url
-        for hop in range(_MAX_HOPS + 1):
-            body = request.body
-            response = await self._exchange(
-                request.method,
-                url,
-                began=began,
-                clock=self._clock(seconds if hop == 0 else _left(began, seconds)),
-                cap=self._max_answer_bytes,
-                headers=request.headers,
-                data=BytesBody(body) if body is not None and len(body) > CHUNK else body,
-            )
-            location = response.headers.get("Location")
-            if response.status not in REDIRECTS or location is None:
-                return response
-            if not request.follow:
-                raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
-            url = next_url(request.method, url, status=response.status, location=location)
-        raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
+        response = await self._send(request, request.url, began, seconds)
+        if response.status in REDIRECTS:
+            return await self._follow(request, response, began, seconds)
+        return response
 
     async def put(
         self,
@@ -217,6 +209,49 @@ class Http:
         """Close our own connections; a caller's session stays open. May be called twice."""
         await self._session.close()
 
+    async def _follow(self, request: Request, response: Response, began: float, seconds: float) -> Response:
+        """Follow a redirect inside of its own origin, and those that come of it."""
+        url = request.url
+        for _ in range(_MAX_HOPS):
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or location is None:
+                return response
+            if not request.follow:
+                raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
+            url = next_url(request.method, url, status=response.status, location=location)
+            response = await self._send(request, url, began, _left(began, seconds))
+        if response.status in REDIRECTS and "Location" in response.headers:
+            raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
+        return response
+
+    async def _send(self, request: Request, url: str, began: float, seconds: float) -> Response:
+        """Send a request to this URL once: directly where that can be, else by aiohttp's session."""
+        body, method = request.body, request.method
+        clock = self._clock(seconds)
+        self._session.open()
+        origin = self._session.origin(url)
+        if origin is not None and (body is None or len(body) <= CHUNK):
+            message = origin.message(method, url, request.headers, body)
+            if message is not None:
+                try:
+                    status, headers, content = await origin.exchange(
+                        method, message, clock=clock, deadline=began + seconds, cap=self._max_answer_bytes
+                    )
+                except _FAILURES as error:
+                    failure = to_transport_error(error, method=method, url=url, clock=clock)
+                else:
+                    return _response(method, url, status, headers, content, began=began)
+                raise failure  # outside the handler: the cause may hold the URL with its query
+        return await self._exchange(
+            method,
+            url,
+            began=began,
+            clock=clock,
+            cap=self._max_answer_bytes,
+            headers=request.headers,
+            data=BytesBody(body) if body is not None and len(body) > CHUNK else body,
+        )
+
     async def _exchange(
         self,
         method: str,
@@ -240,14 +275,14 @@ class Http:
             )
             try:
                 if begin is None or answer.status != _WHOLE:
-                    content = await _read(answer, cap)
+                    content = await read_up_to(answer.content, cap)
                 else:
                     content = await _hand_over(answer, begin(answer.headers))
             except BaseException:
                 answer.close()
                 raise
             answer.release()
-        except (aiohttp.ClientError, AnswerTooLarge, OSError, ValueError, RuntimeError) as error:
+        except _FAILURES as error:
             stopped_here = never_begins(session, method, options.get("headers") or {})
             failure = to_transport_error(
                 error, method=method, url=url, clock=clock, stopped_here=stopped_here, proxy=proxy
@@ -257,12 +292,7 @@ class Http:
             _abort(body)
             raise
         else:
-            seconds = asyncio.get_running_loop().time() - began
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s %s: %d in %.0f ms", method, without_query(url), answer.status, seconds * 1000)
-            if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-                raise proxy_wants_password(method, url, proxy)
-            return Response(answer.status, answer.headers, content, seconds)
+            return _response(method, url, answer.status, answer.headers, content, began=began, proxy=proxy)
         raise failure  # outside the handler: the cause may hold the URL with its query
 
     def _clock(self, seconds: float) -> aiohttp.ClientTimeout:
@@ -294,18 +324,22 @@ def _parse(method: str, url: str) -> URL:
     )
 
 
-async def _read(answer: aiohttp.ClientResponse, cap: int) -> bytes:
-    content = answer.content
-    first = await content.readany()
-    if content.at_eof() and len(first) <= cap:
-        return first
-    parts, size = [first], len(first)
-    while size <= cap:
-        if content.at_eof():
-            return b"".join(parts)
-        parts.append(await content.readany())
-        size += len(parts[-1])
-    raise AnswerTooLarge(cap)
+def _response(
+    method: str,
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    began: float,
+    proxy: str | None = None,
+) -> Response:
+    ended = asyncio.get_running_loop().time()
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("%s %s: %d in %.0f ms", method, without_query(url), status, (ended - began) * 1000)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise proxy_wants_password(method, url, proxy)
+    return Response(status, headers, content, ended - began, ended)
 
 
 async def _hand_over(answer: aiohttp.ClientResponse, take: Take) -> bytes:
