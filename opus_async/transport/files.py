@@ -11,8 +11,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import PurePath
+from typing import cast
 
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 
 from opus_async.errors import TransportError, UploadError
 from opus_async.gaps import gapped
@@ -163,38 +165,55 @@ class _FileBody(Body):
 
     async def _send(self, writer: AbstractStreamWriter) -> None:
         size = self._source.size
-        buffer = memoryview(bytearray(min(CHUNK, size)))
-        answered = early_answer(self.transport)
-        turn = _TURN
         if size == 0:
             await self._reading.check()
+            return
+        buffer = await self._send_chunk(writer, None)
+        if self.sent == size:
+            return
+        answered = early_answer(self.transport)
+        turn = _TURN
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=1)  # at most one chunk waits in it
         while self.sent < size:
-            if self.transport is not None and self.transport.get_write_buffer_size():
-                buffer = memoryview(bytearray(len(buffer)))  # the old one still waits in the transport
+            if buffer is None:
+                await writer.drain()
             if answered():
                 for _ in range(_TURNS_FOR_AN_ANSWER):  # aiohttp reads it, and cancels us if it is final
                     await asyncio.sleep(0)
             elif self.sent >= turn:
                 turn = self.sent + _TURN
                 await asyncio.sleep(0)
-            chunk = await self._next_chunk(buffer, size)
-            if self._bandwidth is not None:
-                with self.watch.suspended():
-                    await self._bandwidth.spend(len(chunk))
-            if self.sent + len(chunk) >= size:
-                await self._reading.check()
-            await writer.write(chunk)
-            self.sent += len(chunk)
-            self._report()
+            buffer = await self._send_chunk(writer, buffer)
 
-    async def _next_chunk(self, buffer: memoryview, size: int) -> memoryview:
-        left = size - self.sent
-        chunk = self._reading.read_now(buffer[: min(left, CHUNK)], self.sent)
+    async def _send_chunk(self, writer: AbstractStreamWriter, buffer: memoryview | None) -> memoryview | None:
+        """Send what comes next.
+
+        Args:
+            writer: Where to.
+            buffer: To read into; None for a new one.
+
+        Returns:
+            The buffer, for the next chunk; None where the transport has not sent it all: it may need it.
+        """
+        left = self._source.size - self.sent
+        if buffer is None:
+            buffer = memoryview(bytearray(min(left, CHUNK)))
+        chunk = self._reading.read_now(buffer[:left], self.sent)
         if chunk is None:
             chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
         if chunk.nbytes == 0:
             raise changed(self._source.filename)
-        return chunk
+        if self._bandwidth is not None:
+            with self.watch.suspended():
+                await self._bandwidth.spend(len(chunk))
+        if len(chunk) >= left:
+            await self._reading.check()
+        await cast("StreamWriter", writer).write(chunk, drain=False)
+        self.sent += len(chunk)
+        self._report()
+        waits = self.transport is not None and self.transport.get_write_buffer_size()
+        return None if waits else buffer
 
     def _report(self) -> None:
         if self._on_progress is None:
