@@ -91,6 +91,11 @@ class PollQueue:
         self._idle.append(sleeper)
         await sleeper
 
+    def wake_for_due(self) -> None:
+        """End the wait of one worker if something is due now; for later the timer is set."""
+        if self._idle and self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
+            self.wake_worker()
+
     def wake_worker(self) -> None:
         """End the wait of one worker."""
         while self._idle:
@@ -149,9 +154,19 @@ class PollQueue:
             self._arm()
 
     def _arm(self) -> None:
-        self._disarm()
-        if self._queue:
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self.wake_worker)
+        """See that a worker wakes when the first is due: one that wakes too early looks and waits on.
+
+        A timer that is cancelled stays in the event loop's heap, where it costs more than such a look.
+        """
+        if not self._queue:
+            self._disarm()
+        elif self._timer is None or self._queue[0][0] < self._timer.when():
+            self._disarm()
+            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self.wake_worker()
 
     def _disarm(self) -> None:
         if self._timer:
