@@ -35,8 +35,9 @@ class Limits(FrozenSettings):
         poll_rate: Status polls a second, out of ``api_rate``; None means no bound of its own.
         upload_bandwidth: Bytes a second over all uploads; None means as many as the line takes.
         detect_lag: The wanted mean delay of noticing that a job ended, as a share of the run time learned
-            so far, never under 0.5 s: 0.05 polls a one-minute job about every 6 s. While work waits for a
-            rate it is up to four times as long, so that polls leave room for the work.
+            so far, never under 0.5 s: 0.05 polls a one-minute job about every 6 s. A smaller share lowers
+            that floor, too, in proportion to 20 ms at the least: 0.005 is 50 ms for jobs of up to 10 s.
+            While work waits for a rate it is up to four times as long, so that polls leave room for the work.
         max_file_bytes: The largest file that is sent; the vendor refuses more than 10 MB.
     """
 

@@ -85,13 +85,6 @@ class WatchedWorkflow:
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
 
-    def plan_anew(self, due_of: Callable[[WatchedJob], float]) -> None:
-        """Ask for the due time of every job anew, in one pass."""
-        entries = [(due_of(job), entry, job) for _, entry, job in self.heap if job.entry == entry]
-        heapq.heapify(entries)
-        self.heap = entries
-        self.queued_for = math.inf
-
     def urgency(self, now: float) -> float:
         """For how long its first job was not polled, in terms of the interval that was planned."""
         due, _, job = self.heap[0]
