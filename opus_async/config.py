@@ -30,8 +30,8 @@ class Limits(FrozenSettings):
             taken and not read yet, and memory follows them. A batch has a bound of its own.
         api_concurrency: API requests on the wire at once. One core does all it can with 64.
         upload_concurrency: Files on the wire at once.
-        api_rate: API requests a second, polls included; None means as many as the platform takes. A 429
-            slows all of them down and a long calm speeds them up again, up to this.
+        api_rate: API requests a second, polls included; None means as many as the platform takes. The limit
+            that a 429 tells of, of its operation or of all requests, is learned, and kept to, up to this.
         poll_rate: Status polls a second, out of ``api_rate``; None means no bound of its own.
         upload_bandwidth: Bytes a second over all uploads; None means as many as the line takes.
         detect_lag: The wanted mean delay of noticing that a job ended, as a share of the run time learned
@@ -71,12 +71,12 @@ class Timeouts(FrozenSettings):
 
 
 class RetryPolicy(FrozenSettings):
-    """What happens when a request fails. Waiting in a queue, shared pauses and 429s use up no attempts.
+    """What happens when a request fails. Waiting in a queue, pauses and 429s use up no attempts.
 
     Attributes:
         attempts: Attempts of one request, the first included.
         max_elapsed: Seconds over all attempts of one request, waits between them included, time spent in
-            queues and shared pauses not. Also how long the platform may answer nothing but 429.
+            queues and pauses not. Also how long the platform may answer nothing but 429.
         base: The first backoff, in seconds; each next is twice as long, with full jitter.
         cap: No backoff is longer than this, in seconds.
         execute_grace: Seconds over which the platform is asked, at least three times, whether an execute

@@ -58,6 +58,7 @@ class Network:
             limits.api_concurrency,
             rate=limits.api_rate,
             poll_rate=limits.poll_rate,
+            start_slowly=True,
             operation_limits=operation_limits,
         )
         host = urlsplit(base_url).hostname or base_url
