@@ -12,7 +12,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from opus_async.errors import OpusError
 from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
@@ -28,8 +28,7 @@ NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
 """What ``poll`` returns for a job that the platform does not show yet, as long as that is normal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+class Stages(NamedTuple):
     """A platform's names for the stages of a job, in order, as events and the ledger use them."""
 
     bind: str
@@ -113,8 +112,7 @@ class JobResult:
     notices: tuple[Notice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequest:
+class RetryRequest(NamedTuple):
     """A retry of an earlier job, which is asked first: see :mod:`opus_async.jobs.previous_job`.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from opus_async.events import CurrentJob

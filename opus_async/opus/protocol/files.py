@@ -6,11 +6,11 @@ Section "Uploading files" of the vendor's docs: twelve extensions, one size limi
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from dataclasses import field as attribute
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
@@ -29,7 +29,7 @@ _PAIR = 2
 _MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class FileFacts:
     """What is known of a file before it is sent.
 
@@ -56,7 +56,7 @@ class FileInspector(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class FileToSend:
     """One file that must be uploaded before the job can be executed.
 
