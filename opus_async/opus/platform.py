@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
@@ -60,8 +59,7 @@ Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 Callback: TypeAlias = str | CallbackReceiver
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
+class _Making(NamedTuple):
     """What a job was made with, as far as a check of its start has to know it: not its inputs.
 
     Attributes:
@@ -73,8 +71,7 @@ class _Making:
     given: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BoundJob:
+class BoundJob(NamedTuple):
     """A request checked against the schema; nothing sent yet."""
 
     request: JobRequest
