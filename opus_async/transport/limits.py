@@ -158,7 +158,7 @@ class RequestLimiter:
             self._dispatch()
 
     def stop(self) -> None:
-        """Give no more slots. Requests that wait, or come, wait until they are cancelled or this is closed."""
+        """Give no more slots. Whoever waits, or comes, waits until it is cancelled or this is closed."""
         self._stopped = True
         self._disarm()
 
