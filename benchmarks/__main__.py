@@ -15,6 +15,7 @@ BENCHMARKS = (
     "start",
     "job",
     "events",
+    "load",
     "upload",
     "growth",
     "watch",

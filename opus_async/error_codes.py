@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     AMBIGUOUS_EXECUTION = "ambiguous_execution"
     MANIFEST = "manifest"
+    LOAD_REFUSED = "load_refused"
     LEDGER = "ledger"
     LEDGER_BUSY = "ledger_busy"
     LEDGER_DOUBTFUL = "ledger_doubtful"

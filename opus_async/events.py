@@ -58,9 +58,12 @@ class HostState(StrEnum):
     """It answers again."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class CurrentJob:
     """The job that the current task works for; events of its requests name it.
+
+    There is one for each job that is run, so that a plain function that is called with an event can tell jobs
+    of the same index apart, and learn by a weak reference that one is gone without an end.
 
     Attributes:
         index: The row's position in its run; None for a call about a job that is no row.
@@ -78,7 +81,7 @@ current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", defau
 """The job of the current task; set by what runs a job, so that its requests need not be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class _Timed:
     """What every event has: when it was made, in :func:`time.monotonic` and in seconds since the epoch."""
 
@@ -86,7 +89,7 @@ class _Timed:
     timestamp: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class _OfRequest(_Timed):
     """What every event of a request has: the job it serves, and which attempt it is of.
 

@@ -37,6 +37,7 @@ class JobOutcome:
         index: The position of the row in its run, from 0; 0 for a single ``run``.
         key: The caller's own name for the row.
         notices: What is no error and should be known: outputs that the platform does not tell, say.
+        detect_lag: How many seconds late its end was noticed at most; None where that has no bound.
     """
 
     job_id: str | None
@@ -49,6 +50,7 @@ class JobOutcome:
     index: int = 0
     key: str | None = None
     notices: tuple[Notice, ...] = ()
+    detect_lag: float | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

@@ -30,7 +30,12 @@ NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """A platform's names for the stages of a job, in order, as events and the ledger use them."""
+    """A platform's names for the stages of a job, in order, as events and the ledger use them.
+
+    Attributes:
+        parts: Operation -> the name under which measurements tell the time of these requests apart from that
+            of the stage that they belong to.
+    """
 
     bind: str
     prepare: str
@@ -38,6 +43,12 @@ class Stages:
     start: str
     watch: str
     collect: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages, in order."""
+        return (self.bind, self.prepare, self.create, self.start, self.watch, self.collect)
 
 
 class StartCheck(enum.Enum):

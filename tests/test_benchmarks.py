@@ -23,6 +23,7 @@ FIGURES = {
         "document, asyncio, 64 in flight: opus_async / tuned aiohttp",
         "document, asyncio, 64 in flight: opus_async / raw asyncio",
     ),
+    "load": ("with the recorder / with a silent one",),
     "events": ("one function / nobody listening", "one coroutine function / nobody listening"),
     "upload": (
         "10 MB, plain: opus_async / data=open()",
@@ -56,6 +57,7 @@ FIGURES = {
 OF_PACKAGE = {
     "httpx": "document, asyncio, 64 in flight: httpx / opus_async",
     "opus_aaico": "document, asyncio, 64 in flight: opus-aaico / opus_async",
+    "locust": "text, asyncio, 64 in flight: opus_async / Locust FastHttpUser",
     "uvloop": "text, uvloop, 64 in flight: opus_async / tuned aiohttp",
 }
 """Figures of `job` that need a package of the extra `bench`."""

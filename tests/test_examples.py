@@ -27,6 +27,9 @@ SAYS = {
         "2 wait for a person",
         "COMPLETED: [writer_agent] approved: [research_agent] 2 desks, 1,150 EUR",
     ],
+    "load_test.py": ["of 100 jobs completed", "upload ", "report.html"],
+    "load_find_max.py": ["jobs/s", "hold; limited by"],
+    "load_compare.py": ["e2e_intended.p50", "conditions failed"],
     "callbacks.py": ["callbacks off: 100 completed", "callbacks on : 100 completed", "accepted=100"],
 }
 

@@ -11,7 +11,18 @@ import opus_async
 from opus_async.cli import platforms
 
 ROOT = Path(opus_async.__file__).parent
-ABOVE = ("batch", "cli", "clients", "jobs", "manifests", "metrics", "progress", "reporting", "transport")
+ABOVE = (
+    "batch",
+    "cli",
+    "clients",
+    "jobs",
+    "load",
+    "manifests",
+    "metrics",
+    "progress",
+    "reporting",
+    "transport",
+)
 ENTRIES = "cli/platforms/"
 OWN = {
     "opus": ("cli/run.py", "cli/wait.py", "cli/audit.py", "cli/workflow.py", "cli/downloads.py", "cli/demo/"),

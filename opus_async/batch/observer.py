@@ -90,6 +90,7 @@ _REASONS = {
     StopKind.LEDGER_UNWRITABLE: "the ledger cannot be written",
     StopKind.DISK_FULL: "the disk is full",
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
+    StopKind.OBJECTIVE_LOST: "an objective cannot be met any more",
     StopKind.LIMIT_REACHED: LIMIT_REACHED,
     StopKind.ALL_ORDERED: ALL_ORDERED,
 }

@@ -21,6 +21,7 @@ from opus_async.errors import (
     LedgerBusy,
     LedgerDoubtful,
     LedgerError,
+    LoadRefused,
     ManifestError,
     NotFound,
     OpusError,
@@ -103,7 +104,7 @@ def exit_code(error: BaseException, target: Target) -> Exit:  # noqa: C901, PLR0
             return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError():
             return Exit.WRONG_USE
-        case LedgerBusy() | LedgerDoubtful():
+        case LedgerBusy() | LedgerDoubtful() | LoadRefused():
             return Exit.WRONG_USE
         case LedgerError(disk_full=True):
             return Exit.HALTED

@@ -8,10 +8,11 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from opus_async.arguments import FUNCTION, Kind, checked, instance
 from opus_async.clients.network import Network
+from opus_async.clients.settings import is_at
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.error_codes import NextStep
 from opus_async.errors import ConfigurationError, OpusError
@@ -27,7 +28,7 @@ from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.transport import open_files
-from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.dispatch import Dispatcher, RequestMeter
 from opus_async.transport.forks import Maker
 from opus_async.transport.rates import OperationLimit
 
@@ -72,10 +73,14 @@ class PlatformClient:
         limits: As given, or lower: as far as this process may open files.
         asked_limits: As given.
         retry: As given.
+        is_production: Whether its API is at a host of the vendor's, where jobs are real.
 
     Raises:
         ConfigurationError: Settings of another type, or too few files that this process may have open.
     """
+
+    vendor_domain: ClassVar[str | None] = None
+    """The domain of the vendor's own hosts, where jobs are real and cost money; None where there is none."""
 
     def __init__(
         self,
@@ -89,6 +94,7 @@ class PlatformClient:
         hint: Callable[[NextStep], str],
         operation_limits: Sequence[OperationLimit] = (),
     ) -> None:
+        self.is_production = is_at(base_url, self.vendor_domain)
         self.asked_limits = limits or Limits()
         self.limits = _fitted(self.asked_limits)
         self.retry = retry or RetryPolicy()
@@ -163,6 +169,10 @@ class PlatformClient:
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
+
+    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
+        """Tell a meter of every answer for as long as a ``with`` block lasts: cheaper than a listener."""
+        return self._notify.metering(meter)
 
     async def _run(
         self,

@@ -75,6 +75,12 @@ def checked_base_url(url: str, *, example: str, secret: str, stacklevel: int = 4
     return url.rstrip("/")
 
 
+def is_at(url: str, domain: str | None) -> bool:
+    """Whether a URL is at a host of this domain; of no domain, none is. Nothing is looked up to tell."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    return domain is not None and (host == domain or host.endswith(f".{domain}"))
+
+
 _PLACEHOLDER = re.compile(r"[${}<>]|%[A-Za-z_]+%")
 _HOST = re.compile(
     r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

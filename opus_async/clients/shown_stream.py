@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import astuple
 from types import TracebackType
 from typing import Self
 
@@ -29,7 +28,7 @@ class ShownStream:
 
     def __init__(self, client: Dispatcher, stages: Stages, title: str, total: int | None) -> None:
         self._client = client
-        self._progress = Progress(astuple(stages), total)
+        self._progress = Progress(stages.names, total)
         self._title = title
         self._open = AsyncExitStack()
         self.notify = Relay(client, [self._progress])

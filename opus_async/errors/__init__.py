@@ -24,6 +24,7 @@
     ├── DeadlineExceeded             we stopped waiting; the job goes on
     ├── AmbiguousExecution           it cannot be known whether the job was started
     ├── ManifestError                a manifest that cannot be run, or not on this batch directory
+    ├── LoadRefused                  a load test, or a comparison of two, that is not begun: nothing was sent
     └── LedgerError                  the ledger of a batch cannot be read or written: no more jobs are started
         ├── LedgerBusy               another process works on this batch
         └── LedgerDoubtful           files beside the ledger contradict it: a person has to decide
@@ -50,7 +51,7 @@ from opus_async.errors.responses import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.errors.usage import ConfigurationError, InvalidInputs, ManifestError
+from opus_async.errors.usage import ConfigurationError, InvalidInputs, LoadRefused, ManifestError
 
 __all__ = [
     "APIError",
@@ -66,6 +67,7 @@ __all__ = [
     "LedgerBusy",
     "LedgerDoubtful",
     "LedgerError",
+    "LoadRefused",
     "ManifestError",
     "MixedUpAnswer",
     "NotFound",

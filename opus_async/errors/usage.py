@@ -1,4 +1,4 @@
-"""Errors of use, raised before anything is sent: settings, inputs, manifests."""
+"""Errors of use, raised before anything is sent: settings, inputs, manifests, load tests."""
 
 from __future__ import annotations
 
@@ -52,3 +52,13 @@ class ManifestError(OpusError, ValueError):
         self.summary = message
         self.problems = tuple(problems)
         super().__init__("\n  - ".join((message, *self.problems)))
+
+
+class LoadRefused(OpusError, ValueError):
+    """A load test, or a comparison of two, is not begun: it cannot be as it was asked for, or costs too much.
+
+    Nothing was sent.
+    """
+
+    error_code = ErrorCode.LOAD_REFUSED
+    usual_action = NextAction.CORRECT_SETTINGS

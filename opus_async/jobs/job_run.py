@@ -251,6 +251,7 @@ class JobRun(Suspended):
             index=self.index,
             key=self.key,
             notices=self.collected.notices,
+            detect_lag=self.end.detect_lag if self.end else None,
         )
         if isinstance(self.error, JobFailed):
             self.error.outcome = outcome

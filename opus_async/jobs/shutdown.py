@@ -58,6 +58,8 @@ class StopKind(enum.StrEnum):
     """This machine ran out of what the error names: open files, say."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
+    OBJECTIVE_LOST = "objective_lost"
+    """An objective of a load test cannot be met any more."""
     LIMIT_REACHED = "limit_reached"
     """As many rows as were asked for have been begun, and have ended."""
     ALL_ORDERED = "all_ordered"

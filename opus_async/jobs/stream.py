@@ -10,9 +10,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from opus_async.errors import (
     AuthenticationError,
@@ -44,8 +43,7 @@ NAMED = 20
 log = logging.getLogger("opus_async.jobs.stream")
 
 
-@dataclass(frozen=True, slots=True)
-class RowKind:
+class RowKind(NamedTuple):
     """What a row of a stream is.
 
     Attributes:

@@ -60,7 +60,7 @@ class Watcher:
         sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        schedule = PollSchedule(detect_lag)
+        schedule = PollSchedule(detect_lag, polling.least_lag(detect_lag))
         self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers
@@ -230,7 +230,7 @@ class Watcher:
         cohort = job.cohort
         cohort.watched += 1
         polled = not job.may_wait_for_callback()
-        if polled and cohort.scouts < polling.SCOUTS and cohort.times.scouts_needed:
+        if polled and cohort.times.scouts_needed and cohort.scouts < polling.scouts_of(cohort.watched):
             job.is_scout = True
             cohort.scouts += 1
 

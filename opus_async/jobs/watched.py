@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from opus_async.events import CurrentJob
@@ -84,13 +83,6 @@ class WatchedWorkflow:
         if len(self.heap) > 2 * self.watched + 64:  # stale entries must not outgrow the jobs
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
-
-    def plan_anew(self, due_of: Callable[[WatchedJob], float]) -> None:
-        """Ask for the due time of every job anew, in one pass."""
-        entries = [(due_of(job), entry, job) for _, entry, job in self.heap if job.entry == entry]
-        heapq.heapify(entries)
-        self.heap = entries
-        self.queued_for = math.inf
 
     def urgency(self, now: float) -> float:
         """For how long its first job was not polled, in terms of the interval that was planned."""

@@ -272,6 +272,17 @@ class OperativusClient(PlatformClient):
             raise ConfigurationError("Workflows of Operativus have no versions: name none")
         return self._new_lifecycle(self._new_platform(workflow_id, memory))
 
+    def load_lifecycle(
+        self,
+        workflow_id: str,
+        *,
+        version_number: int | None = None,
+        version_id: str | None = None,
+        reuse_uploads: bool = False,  # noqa: ARG002 - as asked of every client; nothing is uploaded
+    ) -> Lifecycle[Any, BoundText]:
+        """Make the lifecycle of a load test's jobs, as :meth:`lifecycle` does; there are no uploads."""
+        return self.lifecycle(workflow_id, version_number=version_number, version_id=version_id)
+
     def _new_platform(self, workflow_id: str, memory: Cache | None = None) -> OperativusPlatform:
         self._check_open()
         return OperativusPlatform(self._api, self._source, self._outputs, workflow_id, memory)

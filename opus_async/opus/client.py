@@ -39,7 +39,15 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, OPERATION_LIMITS, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
+from opus_async.opus.separate_uploads import SeparateUploader
+from opus_async.opus.settings import (
+    key_problem,
+    resolve_api,
+    resolve_base_url,
+    resolve_callback,
+    resolve_key,
+)
+from opus_async.opus.stages import VENDOR_DOMAIN
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
@@ -98,6 +106,8 @@ class OpusClient(PlatformClient):
         ConfigurationError: No key, a base URL that is none, a callback that the API would refuse, or too few
             files that this process may have open.
     """
+
+    vendor_domain = VENDOR_DOMAIN
 
     @checked(
         ConfigurationError,
@@ -285,6 +295,27 @@ class OpusClient(PlatformClient):
         version = (version_number, version_id)
         return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
+    def load_lifecycle(
+        self,
+        workflow_id: str,
+        *,
+        version_number: int | None = None,
+        version_id: str | None = None,
+        reuse_uploads: bool = False,
+    ) -> Lifecycle[Any, Payload]:
+        """Make the lifecycle of a load test's jobs; arguments as in :meth:`lifecycle`.
+
+        Args:
+            workflow_id: The workflow.
+            version_number: Pins its version.
+            version_id: Pins it by UUID.
+            reuse_uploads: Whether content is uploaded once for all jobs; else each job uploads its own.
+        """
+        version = (version_number, version_id)
+        return self._new_lifecycle(
+            self._new_platform(workflow_id, version=version, reuse_uploads=reuse_uploads)
+        )
+
     @checked(
         ConfigurationError,
         rows=_ROWS,
@@ -337,6 +368,7 @@ class OpusClient(PlatformClient):
         *,
         version: Version = LATEST,
         memory: Cache | None = None,
+        reuse_uploads: bool = True,
     ) -> OpusPlatform:
         self._check_open()
         workflow_id = workflow_id_in(workflow_id)
@@ -352,7 +384,9 @@ class OpusClient(PlatformClient):
             self._api,
             DeduplicatingUploader(
                 self._uploader, UploadCache(memory, self._api) if memory is not None else None
-            ),
+            )
+            if reuse_uploads
+            else SeparateUploader(self._uploader),
             self._downloader,
             workflow_id,
             version=version,

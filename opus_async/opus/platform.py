@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
@@ -24,6 +23,7 @@ from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import fetch_results
+from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import DEFAULT_BASE_URL
 from opus_async.opus.sources import file_info
 from opus_async.opus.stages import STAGES
@@ -59,8 +59,7 @@ Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 Callback: TypeAlias = str | CallbackReceiver
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
+class _Making(NamedTuple):
     """What a job was made with, as far as a check of its start has to know it: not its inputs.
 
     Attributes:
@@ -72,8 +71,7 @@ class _Making:
     given: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BoundJob:
+class BoundJob(NamedTuple):
     """A request checked against the schema; nothing sent yet."""
 
     request: JobRequest
@@ -103,7 +101,7 @@ class OpusPlatform:
     def __init__(
         self,
         api: Api,
-        uploads: DeduplicatingUploader,
+        uploads: DeduplicatingUploader | SeparateUploader,
         downloader: Downloader,
         workflow_id: str | None,
         *,

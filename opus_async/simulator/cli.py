@@ -43,7 +43,8 @@ _WORKFLOW_FILE = "serve workflows of a JSON file too: what 'opus-async workflow 
 
 
 _EPILOG = """\
-times: 0.5 (seconds), 300ms, 2m, 1-4, lognormal:1.0,0.5 (median and sigma)
+times: 0.5 (seconds), 300ms, 2m, 1-4, lognormal:1.0,0.5 (median and sigma),
+  exponential:1.0 (mean)
 
 examples:
   opus-async simulate --seed 3 --run-time 200ms-2s
@@ -146,6 +147,7 @@ def _add_workload(group: argparse._ArgumentGroup, default: SimulatorConfig) -> N
 def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
     add = group.add_argument
     add("--faults", default=default.faults, metavar="PROFILE", help="a fault profile (%(default)s)")
+    add("--capacity", type=int, metavar="N", help="runs at work at once; others are queued (any number)")
     add("--rate-limit", type=_rate, metavar="N", help="API requests per second before 429")
     add(
         "--url-expiry",
@@ -257,6 +259,7 @@ def _configure(options: argparse.Namespace) -> SimulatorConfig:
         fail_share=options.fail_share,
         waiting_share=options.waiting_share,
         waiting_time=options.waiting_time,
+        capacity=options.capacity,
         rate_limit=options.rate_limit,
         url_expiry=options.url_expiry,
         sign_content_type=options.sign_content_type,

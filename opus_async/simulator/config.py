@@ -43,6 +43,8 @@ class SimulatorConfig:
         seed: What every draw depends on: run times, failures, faults, generated names.
         run_time: How long a run works, as `Duration.parse` reads it (seconds).
         queue_time: How long an accepted run is queued before it starts (seconds, the same forms).
+        capacity: How many runs work at once; others are queued, in the order of their starts. None for any
+            number.
         fail_share: Share of runs that end as FAILED, 0 to 1.
         waiting_share: Share of runs that park as WAITING for a person, 0 to 1.
         waiting_time: How long a parked run waits (seconds, the same forms), on top of its run time.
@@ -69,6 +71,7 @@ class SimulatorConfig:
     seed: int = 0
     run_time: str | float = 0.5
     queue_time: str | float = 0.02
+    capacity: int | None = None
     fail_share: float = 0.0
     waiting_share: float = 0.0
     waiting_time: str | float = 1.0
@@ -104,6 +107,8 @@ class SimulatorConfig:
         for name in ("port", "storage_port"):
             check_port(name, getattr(self, name))
         check_range("url_expiry", self.url_expiry, 1, LONGEST_URL_EXPIRY)
+        if self.capacity is not None and not (is_number(self.capacity) and self.capacity >= 1):
+            raise ValueError(f"capacity must be at least 1 run at once, not {self.capacity!r}")
         if self.rate_limit is not None and not (is_number(self.rate_limit) and self.rate_limit > 0):
             raise ValueError(f"rate_limit must be more than 0 requests per second, not {self.rate_limit!r}")
         if not is_number(self.max_file_size) or self.max_file_size < 1:
@@ -148,6 +153,8 @@ class SimulatorConfig:
             f"--sign-content-type={self.sign_content_type}",
             f"--max-file-size={self.max_file_size}",
         ]
+        if self.capacity is not None:
+            arguments.append(f"--capacity={self.capacity}")
         if self.rate_limit is not None:
             arguments.append(f"--rate-limit={self.rate_limit}")
         if self.key is not None:

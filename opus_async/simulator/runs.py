@@ -7,6 +7,7 @@ it was accepted.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
@@ -195,6 +196,8 @@ class JobBook:
         self._waiting_time = Duration.parse(config.waiting_time)
         self._jobs: dict[str, Job] = {}
         self._titled: dict[str, int] = {}
+        self._ends: list[float] = []
+        """When each of as many runs ends as may be at work: those that were begun last."""
         self._ids = count(FIRST_HUGE_ID if HUGE_IDS in config.traits else FIRST_ID)
 
     def __iter__(self) -> Iterator[Job]:
@@ -226,7 +229,7 @@ class JobBook:
     def start(self, job: Job, now: float, plan: Plan = UNSAID) -> None:
         """Accept an execution: draw its run, and change it as a script says."""
         job.executions += 1
-        drawn = self._draw(job, now)
+        drawn = self._queued(self._draw(job, now))
         job.outputs = plan.outputs
         if plan is UNSAID:
             job.run = drawn
@@ -238,6 +241,16 @@ class JobBook:
             failing_node=drawn.failing_node if plan.failing_node is None else plan.failing_node,
             error=plan.error,
         )
+
+    def _queued(self, run: Run) -> Run:
+        """A run as it is where only so many work at once: it begins when the first of these has ended."""
+        if self._config.capacity is None:
+            return run
+        ends = self._ends
+        if len(ends) >= self._config.capacity:
+            run = replace(run, queue=max(run.queue, heapq.heappop(ends) - run.accepted_at))
+        heapq.heappush(ends, run.ends_at)
+        return run
 
     def _new_id(self, identity: str, generation: Generation) -> str:
         # The type of a caseId is not documented: a UUID, so that no client takes every id for a number.

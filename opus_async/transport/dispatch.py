@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from opus_async.events import Event, Listener
 from opus_async.tasks import start
@@ -24,6 +25,19 @@ BACKLOG = 10_000
 DRAIN_SECONDS = 1.0
 
 
+class RequestMeter(Protocol):
+    """Told of every answer, for figures about many requests: no event is made for it.
+
+    It is called inline, in the context of the task that sent the request: keep it short.
+    """
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """A request was answered; arguments as in :class:`opus_async.events.RequestSent`."""
+
+    def paused(self, seconds: float) -> None:
+        """A 429 makes requests pause for so long from now on."""
+
+
 class Dispatcher:
     """The listeners of one client; call it with an event.
 
@@ -31,11 +45,15 @@ class Dispatcher:
         listeners: Plain or coroutine functions, called with each event.
         backlog: Events that may wait for one coroutine listener.
         drain: Seconds that :meth:`close` waits for them.
+
+    Attributes:
+        meter: Told of answers; None for none.
     """
 
     def __init__(
         self, listeners: Iterable[Listener] = (), *, backlog: int = BACKLOG, drain: float = DRAIN_SECONDS
     ) -> None:
+        self.meter: RequestMeter | None = None
         self._subscriptions = tuple(_Subscription(listener, backlog) for listener in listeners)
         self._backlog = backlog
         self._drain = drain
@@ -55,6 +73,15 @@ class Dispatcher:
         finally:
             self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
             subscription.stop()
+
+    @contextmanager
+    def metering(self, meter: RequestMeter) -> Iterator[None]:
+        """Tell this meter of answers, in place of any other, for as long as the block lasts."""
+        before, self.meter = self.meter, meter
+        try:
+            yield
+        finally:
+            self.meter = before
 
     def __call__(self, event: Event) -> None:
         """Deliver an event to all listeners; never raises, never waits."""

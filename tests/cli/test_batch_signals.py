@@ -15,7 +15,7 @@ from command_line import SECONDS, Terminal, at, leading_to, serving
 
 from opus_async.batch import ShutdownControl
 from opus_async.cli import main
-from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
+from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
 from opus_async.jobs.shutdown import ShutdownMode

@@ -6,8 +6,10 @@ import hashlib
 
 import pytest
 
+from opus_async.simulator import SimulatorConfig
+from opus_async.simulator.builtin import BUILTIN
 from opus_async.simulator.durations import Duration
-from opus_async.simulator.runs import Run
+from opus_async.simulator.runs import JobBook, Run
 
 DOCUMENT = "D0cumentWorkfl0w"
 ALL_TYPES = "B9uGJfZ3CFwOdMKH"
@@ -213,6 +215,7 @@ async def test_simulator_job_ids_are_increasing_decimal_text(api):
         (0, 0, 0, 0),
         ("0.2-2", 0.2, 1.1, 2),
         ("lognormal:1.0,0", 1, 1, 1),
+        ("exponential:0", 0, 0, 0),
         ("300ms", 0.3, 0.3, 0.3),
         ("30s-1m", 30, 45, 60),
         ("lognormal:1m,0", 60, 60, 60),
@@ -223,10 +226,42 @@ def test_simulator_duration_parses_constant_range_and_lognormal(spec, low, middl
     assert [duration.at(q) for q in (0, 0.5, 1)] == pytest.approx([low, middle, high])
 
 
-@pytest.mark.parametrize("spec", ["", "x", "-1", "2-1", "lognormal:0,1", "lognormal:1", "1e3", "nan"])
+@pytest.mark.parametrize(
+    "spec", ["", "x", "-1", "2-1", "lognormal:0,1", "lognormal:1", "exponential:x", "1e3", "nan"]
+)
 def test_simulator_duration_refuses_invalid_text(spec):
     with pytest.raises(ValueError, match=r"duration|backwards"):
         Duration.parse(spec)
+
+
+def ends_of_runs(capacity, starts, *, run_time=10.0):
+    jobs = JobBook(SimulatorConfig(run_time=run_time, queue_time=1.0, capacity=capacity))
+    ends = []
+    for start in starts:
+        job = jobs.open(BUILTIN[0], {}, start)
+        jobs.start(job, start)
+        ends.append(job.run.ends_at)
+    return ends
+
+
+def test_simulator_capacity_queues_runs_in_the_order_of_their_starts():
+    assert ends_of_runs(2, [0, 0, 0, 5, 100]) == [11, 11, 21, 21, 111]
+
+
+def test_simulator_capacity_of_any_number_queues_none():
+    assert ends_of_runs(None, [0, 0, 0]) == [11, 11, 11]
+
+
+def test_simulator_capacity_below_one_is_refused():
+    with pytest.raises(ValueError, match="at least 1 run"):
+        SimulatorConfig(capacity=0)
+
+
+def test_simulator_duration_exponential_has_its_mean_and_forgets():
+    duration = Duration.parse("exponential:2s")
+    quantiles = [(step + 0.5) / 20_000 for step in range(20_000)]
+    assert sum(map(duration.at, quantiles)) / len(quantiles) == pytest.approx(2, rel=0.01)
+    assert duration.at(0.75) == pytest.approx(2 * duration.at(0.5))
 
 
 def test_simulator_duration_lognormal_has_its_median_and_a_tail():

@@ -122,6 +122,7 @@ def test_simulator_config_survives_conversion_to_command_line_arguments(tmp_path
         seed=-3,
         run_time="lognormal:1.0,0.5",
         queue_time="0.1-0.2",
+        capacity=3,
         fail_share=0.25,
         waiting_share=0.5,
         waiting_time=9.0,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.batch.choices import UNTIL
-from opus_async.cli import argument_types, on_pause
+from opus_async.cli import argument_types, metrics, on_pause
+from opus_async.cli.metrics import MetricsOptions
 from opus_async.cli.on_pause import PauseOptions
 from opus_async.cli.options import ConnectionOptions
 
@@ -56,7 +57,7 @@ class LimitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOptions(ConnectionOptions, LimitOptions, PauseOptions):
+class SessionOptions(ConnectionOptions, LimitOptions, MetricsOptions, PauseOptions):
     """How a session of a batch is run; None leaves each as it was, or at its default.
 
     Attributes:
@@ -130,6 +131,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "again, up to twice (resend, the default) or once (resend_once), or leave the row unknown (stop)",
     )
     on_pause.configure(parser)
+    metrics.configure(parser)
     parser.add_argument(
         "--download-outputs",
         action=argparse.BooleanOptionalAction,
@@ -196,4 +198,4 @@ def _given(options: LimitOptions, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _known(values: Mapping[str, Any], kind: type[Limits | RetryPolicy]) -> dict[str, Any]:
     """The values that are set, of fields that this version of the package knows."""
-    return {name: value for name, value in values.items() if name in kind.model_fields and value is not None}
+    return {name: value for name, value in values.items() if name in kind.names() and value is not None}

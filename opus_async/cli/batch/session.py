@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, error_report, platforms
+from opus_async.cli import error_report, metrics, platforms
 from opus_async.cli.batch import existing_batch, run_options
-from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
+from opus_async.cli.event_loop import drive
+from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.target import Target
@@ -53,7 +54,7 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
     """
     target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     try:
-        result = connection.drive(_watched(options, directory, doing, meta, target=target))
+        result = drive(_watched(options, directory, doing, meta, target=target))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
@@ -95,12 +96,14 @@ async def _watched(
     trouble = partial(_tell_trouble, board)
     with interruptible(control, progress, notices) as interrupted:
         try:
-            async with (
-                platforms.connect(options, limits=limits, retry=retry, listeners=[trouble]) as client,
-                display.DisplayTask(board),
-            ):
-                answer = pauses.answering(client, target, words, options, board.say)
-                return await doing(client, replace(watching, on_pause=answer))
+            with metrics.listeners(options, board.say) as measuring:
+                listeners = [trouble, *measuring]
+                async with (
+                    platforms.connect(options, limits=limits, retry=retry, listeners=listeners) as client,
+                    display.DisplayTask(board),
+                ):
+                    answer = pauses.answering(client, target, words, options, board.say)
+                    return await doing(client, replace(watching, on_pause=answer))
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from opus_async.cli import connection, platforms
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
-from opus_async.manifests.binding.habits import Habits
 
 READING = ("sheet", "delimiter", "encoding")
 _FLAGS = ("pad_short_rows", "allow_outside")
@@ -181,6 +180,8 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
     Raises:
         WrongUse: One of them cannot be, or means nothing to the platform.
     """
+    from opus_async.manifests.binding.habits import Habits
+
     entry = platforms.target_of(options).entry
     for name in entry.unused_options:
         if getattr(options, name, None):
@@ -191,8 +192,8 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
     except ValueError as error:
         raise WrongUse(str(error)) from None
     given = {
-        "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
-        "constants": _pairs(options.set, "--set", "INPUT=VALUE"),
+        "columns": pairs(options.map, "--map", "COLUMN=INPUT"),
+        "constants": pairs(options.set, "--set", "INPUT=VALUE"),
         "title": options.title,
         "description": options.description,
         "key": options.key,
@@ -231,7 +232,7 @@ def folder_name(manifest: str) -> str:
     return f"{path.stem or 'my'}-batch"
 
 
-def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+def pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
     """Read ``NAME=VALUE`` of an option that can be given several times.
 
     Raises:

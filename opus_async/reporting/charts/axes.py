@@ -116,6 +116,28 @@ class LogScale:
         return math.log10(max(value, low) / low) / math.log10(high / low)
 
 
+class PercentileScale:
+    """A scale of percentiles: each step to the right leaves out nine of ten of the values that are left.
+
+    Args:
+        most: The highest percentile to be shown, below 100.
+    """
+
+    def __init__(self, most: float) -> None:
+        self.values = [0.0, 50.0]
+        while self.values[-1] < most:
+            place = len(self.values) - 1
+            self.values.append(100.0 - 10.0 ** (2 - place))
+
+    def part(self, value: float) -> float:
+        """Where a percentile lies, from 0 to 1; one beyond the last lies at 1."""
+        return min(self._nines(min(value, self.values[-1])) / self._nines(self.values[-1]), 1.0)
+
+    @staticmethod
+    def _nines(percent: float) -> float:
+        return -math.log10(1 - percent / 100)
+
+
 class NumberAxis:
     """A horizontal axis of numbers.
 

@@ -14,6 +14,8 @@ from opus_async.reporting.html import element, together
 _COLUMNS_APART = 1.0
 """Pixels between columns that are wider than :data:`_NARROW`."""
 _NARROW = 3.0
+_DOT = 5.0
+"""Pixels of the radius of a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,65 @@ class Area:
         left, right = _x(plot, points[0]), _x(plot, points[-1])
         outline = f"M{left:.1f} {plot.bottom:g}L{_outline(plot, points)}L{right:.1f} {plot.bottom:g}Z"
         return element("path", class_=f"area {self.series.kind}", d=outline)
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A dot for each point of a series.
+
+    Attributes:
+        series: The series.
+        told: What each of its points is, shown by the browser when the pointer rests on it.
+    """
+
+    series: Series
+    told: Sequence[str]
+
+    def draw(self, plot: Plot) -> Markup:
+        """Draw the dots as SVG."""
+        return together(
+            element(
+                "circle",
+                element("title", told),
+                class_=f"dot {self.series.kind}",
+                cx=_x(plot, point),
+                cy=plot.y(point.y),
+                r=_DOT,
+            )
+            for point, told in zip(self.series.points, self.told, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the axis that is to be read differently; drawn before the marks that lie in it.
+
+    Attributes:
+        left: Where it begins.
+        right: Where it ends.
+        kind: A class of the style sheet.
+        told: What it is.
+        span: The number of the span of a time axis in which it lies.
+    """
+
+    left: float
+    right: float
+    kind: str
+    told: str
+    span: int = 0
+
+    def draw(self, plot: Plot) -> Markup:
+        """Draw the region as SVG."""
+        left, right = plot.axis.x(self.left, self.span), plot.axis.x(self.right, self.span)
+        return element(
+            "rect",
+            element("title", self.told),
+            class_=self.kind,
+            x=left,
+            y=plot.top,
+            width=max(right - left, 0.0),
+            height=plot.bottom - plot.top,
+        )
 
 
 @dataclass(frozen=True, slots=True)

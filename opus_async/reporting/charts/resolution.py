@@ -54,13 +54,13 @@ class EventBins:
         self.width = _width(sum(span.seconds for span in spans))
         self._bins: Mapping[int, list[Bin]] = {span.number: _cut(span, self.width) for span in spans}
 
-    def add(self, span: int, at: float, kind: str) -> None:
-        """Count an event; one outside of its span is left out."""
+    def add(self, span: int, at: float, kind: str, number: int = 1) -> None:
+        """Count an event, or so many at once; what is outside of its span is left out."""
         bins = self._bins.get(span)
         if not bins or not bins[0].began <= at <= bins[-1].ended:
             return
         place = int((at - bins[0].began) / bins[0].seconds)
-        bins[min(place, len(bins) - 1)].counts[kind] += 1
+        bins[min(place, len(bins) - 1)].counts[kind] += number
 
     def __iter__(self) -> Iterator[Bin]:
         for bins in self._bins.values():

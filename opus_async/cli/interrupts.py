@@ -1,20 +1,27 @@
-"""Ctrl-C and SIGTERM while a session of a batch runs."""
+"""Ctrl-C and SIGTERM while many jobs run: a session of a batch, a load test."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-    from opus_async.batch import ShutdownControl
-    from opus_async.metrics.progress import Progress
+    from opus_async.jobs.shutdown import ShutdownControl
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECOND = "Ctrl-C again leaves at once."
+
+
+class Begun(Protocol):
+    """Tells whether jobs are being run."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether they are."""
 
 
 class NoticePrinter:
@@ -39,16 +46,16 @@ class NoticePrinter:
 
 @contextmanager
 def interruptible(
-    control: ShutdownControl, progress: Progress, notices: NoticePrinter
+    control: ShutdownControl, progress: Begun, notices: NoticePrinter
 ) -> Iterator[asyncio.Event]:
     """Handle Ctrl-C and SIGTERM inside of a ``with`` block that is the task of a session.
 
-    Before a row was begun the first of them cancels the task. Later the first drains the session, the second
+    Before a job was begun the first of them cancels the task. Later the first drains the session, the second
     leaves at once. The one after that goes the ordinary way, and cancels what is still done to leave.
 
     Args:
         control: Ends the session early.
-        progress: Tells whether rows are being run.
+        progress: Tells whether jobs are being run.
         notices: Prints what happens.
 
     Yields:
@@ -59,7 +66,7 @@ def interruptible(
     from opus_async.jobs.shutdown import ShutdownMode
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before: dict[signal.Signals, Any] = {}
     interrupted = asyncio.Event()
 
     def restore() -> None:
@@ -85,7 +92,9 @@ def interruptible(
     # Where there are no such handlers, in another thread say, Ctrl-C cancels the task: that leaves at once.
     with suppress(NotImplementedError, RuntimeError, ValueError):
         for number in _SIGNALS:
+            handler = signal.getsignal(number)
             loop.add_signal_handler(number, interrupt)
+            before[number] = handler
     try:
         yield interrupted
     finally:

@@ -1,0 +1,1 @@
+"""Listeners for the libraries of others. Each takes an extra of its own."""
