@@ -18,14 +18,18 @@ _RATIOS = (
     (OURS, "raw asyncio"),
     ("httpx", OURS),
     ("opus-aaico", OURS),
+    (OURS, "Locust HttpUser"),
+    (OURS, "Locust FastHttpUser"),
 )
 _BARE = {"naive aiohttp": "naive", "tuned aiohttp": "tuned", "raw asyncio": "raw"}
 """Besides, httpx and opus-aaico: tens of milliseconds a job at 64 in flight, left out where it is more."""
+_LOCUST = {"Locust HttpUser": "HttpUser", "Locust FastHttpUser": "FastHttpUser"}
+"""These run on gevent, and text jobs alone."""
 _CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
     ("document", "asyncio", 64),
     ("text", "uvloop", 64),
-    ("document", "uvloop", 64),
     ("text", "asyncio", 64),
+    ("document", "uvloop", 64),
     ("document", "asyncio", 512),
     ("text", "asyncio", 512),
     ("document", "uvloop", 512),
@@ -36,7 +40,7 @@ _CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
 def run(settings: Settings) -> Iterator[Figure]:
     """Compare whole jobs: text and documents, both loops, few and many in flight."""
     with serving() as server, documents(settings.size(1024, 8)) as folder:
-        for kind, loop, in_flight in _CONDITIONS[: 2 if settings.smallest else None]:
+        for kind, loop, in_flight in _CONDITIONS[: 3 if settings.smallest else None]:
             condition = f"{kind}, {loop}, {in_flight} in flight"
             if not settings.wants(condition):
                 continue
@@ -79,4 +83,13 @@ def _sides(settings: Settings, loop: Loop, arguments: Mapping[str, Any], *, slow
         sides["opus-aaico"] = Coroutine(
             target=f"{clients}.aaico:jobs", count=few, loop=loop, arguments=arguments, needs=("opus_aaico",)
         )
+    if loop == "asyncio" and not arguments["folder"]:
+        users = {name: value for name, value in arguments.items() if name != "folder"}
+        for name, user in _LOCUST.items():
+            sides[name] = Coroutine(
+                target=f"{clients}.locust_users:jobs",
+                count=count,
+                arguments={**users, "user": user},
+                needs=("locust",),
+            )
     return sides

@@ -10,11 +10,10 @@ import inspect
 import os
 import reprlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from numbers import Integral, Number, Real
 from types import NoneType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from opus_async.errors import ConfigurationError, InvalidInputs
@@ -32,8 +31,7 @@ _PLAIN = (str, Number, NoneType, date, timedelta, os.PathLike, UUID)
 _BYTES = (bytes, bytearray, memoryview)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What an argument may be.
 
     Attributes:

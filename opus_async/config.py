@@ -6,16 +6,10 @@ Frozen values, checked when they are made; every default is an opinion with its 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.fields import FieldInfo
-
-from opus_async.arguments import COUNT, Kind, number, one_of, unfit
-from opus_async.errors import ConfigurationError
-from opus_async.spelling import no_such
+from opus_async.arguments import COUNT, number, one_of
+from opus_async.frozen_settings import FrozenSettings, setting
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 """The vendor documents 10 MB a file and does not say which MB; the larger one refuses nothing valid."""
@@ -26,28 +20,8 @@ _GRACE = number("a number of seconds, 0 or more", lambda value: 0 <= value < mat
 _SHARE = number("a number above 0 and up to 10", lambda value: 0 < value <= 10)  # noqa: PLR2004 - said beside it
 _ON_AMBIGUOUS = one_of("resend", "resend_once", "stop")
 
-PositiveInt = Annotated[int, COUNT]
-Seconds = Annotated[float, _SECONDS]
-Rate = Annotated[float, _ABOVE_0]
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    if not TYPE_CHECKING:  # a type checker goes by the fields
-
-        def __init__(self, *unnamed: Any, **given: Any) -> None:
-            """Check the settings; raises ConfigurationError with every one that is wrong."""
-            if problems := list(_problems(type(self), unnamed, given)):
-                raise ConfigurationError(". ".join(problems))
-            super().__init__(**{name: _plain(value) for name, value in given.items()})
-
-        def __setattr__(self, name: str, _: Any) -> None:
-            what = type(self).__name__
-            raise ConfigurationError(f"{what} is frozen: make a new one, like {what}({name}=...)")
-
-
-class Limits(_Settings):
+class Limits(FrozenSettings):
     """How much happens at once, and per second.
 
     Attributes:
@@ -56,8 +30,8 @@ class Limits(_Settings):
             taken and not read yet, and memory follows them. A batch has a bound of its own.
         api_concurrency: API requests on the wire at once. One core does all it can with 64.
         upload_concurrency: Files on the wire at once.
-        api_rate: API requests a second, polls included; None means as many as the platform takes. A 429
-            slows all of them down and a long calm speeds them up again, up to this.
+        api_rate: API requests a second, polls included; None means as many as the platform takes. The limit
+            that a 429 tells of, of its operation or of all requests, is learned, and kept to, up to this.
         poll_rate: Status polls a second, out of ``api_rate``; None means no bound of its own.
         upload_bandwidth: Bytes a second over all uploads; None means as many as the line takes.
         detect_lag: The wanted mean delay of noticing that a job ended, as a share of the run time learned
@@ -67,17 +41,17 @@ class Limits(_Settings):
         max_file_bytes: The largest file that is sent; the vendor refuses more than 10 MB.
     """
 
-    max_in_flight: PositiveInt = 500
-    api_concurrency: PositiveInt = 64
-    upload_concurrency: PositiveInt = 32
-    api_rate: Rate | None = None
-    poll_rate: Rate | None = None
-    upload_bandwidth: Rate | None = None
-    detect_lag: Annotated[float, _SHARE] = 0.05
-    max_file_bytes: PositiveInt = MAX_UPLOAD_BYTES
+    max_in_flight: int = setting(COUNT, default=500)
+    api_concurrency: int = setting(COUNT, default=64)
+    upload_concurrency: int = setting(COUNT, default=32)
+    api_rate: float | None = setting(_ABOVE_0, default=None)
+    poll_rate: float | None = setting(_ABOVE_0, default=None)
+    upload_bandwidth: float | None = setting(_ABOVE_0, default=None)
+    detect_lag: float = setting(_SHARE, default=0.05)
+    max_file_bytes: int = setting(COUNT, default=MAX_UPLOAD_BYTES)
 
 
-class Timeouts(_Settings):
+class Timeouts(FrozenSettings):
     """How long one thing may take, in seconds; each clock starts when the request has its slot.
 
     Attributes:
@@ -90,19 +64,19 @@ class Timeouts(_Settings):
             and the results of a job that has ended by then, may take up to 5 s more.
     """
 
-    connect: Seconds = 10
-    request: Seconds = 60
-    upload_stall: Seconds = 30
-    job: Seconds | None = None
+    connect: float = setting(_SECONDS, default=10)
+    request: float = setting(_SECONDS, default=60)
+    upload_stall: float = setting(_SECONDS, default=30)
+    job: float | None = setting(_SECONDS, default=None)
 
 
-class RetryPolicy(_Settings):
-    """What happens when a request fails. Waiting in a queue, shared pauses and 429s use up no attempts.
+class RetryPolicy(FrozenSettings):
+    """What happens when a request fails. Waiting in a queue, pauses and 429s use up no attempts.
 
     Attributes:
         attempts: Attempts of one request, the first included.
         max_elapsed: Seconds over all attempts of one request, waits between them included, time spent in
-            queues and shared pauses not. Also how long the platform may answer nothing but 429.
+            queues and pauses not. Also how long the platform may answer nothing but 429.
         base: The first backoff, in seconds; each next is twice as long, with full jitter.
         cap: No backoff is longer than this, in seconds.
         execute_grace: Seconds over which the platform is asked, at least three times, whether an execute
@@ -118,36 +92,10 @@ class RetryPolicy(_Settings):
             AmbiguousExecution, also where the platform refused, because a refusal proves nothing.
     """
 
-    attempts: PositiveInt = 8
-    max_elapsed: Seconds = 120
-    base: Seconds = 0.25
-    cap: Seconds = 20
-    execute_grace: Annotated[float, _GRACE] = 15
-    outage: Seconds | None = None
-    on_ambiguous: Annotated[Literal["resend", "resend_once", "stop"], _ON_AMBIGUOUS] = "resend"
-
-
-def _problems(settings: type[BaseModel], unnamed: Sequence[Any], given: Mapping[str, Any]) -> Iterator[str]:
-    """Every setting that is wrong, each with what it may be or with the name that was meant."""
-    what, known = settings.__name__, settings.model_fields
-    if unnamed:
-        yield f"{what} takes its settings by name, like {what}({next(iter(known))}=...)"
-    for name, value in given.items():
-        if name not in known:
-            yield no_such(what, name, known)
-        elif not (value is None and known[name].default is None):
-            kind = _kind(known[name])
-            if not kind.fits(value):
-                yield unfit(name, value, kind, what)
-
-
-def _kind(field: FieldInfo) -> Kind:
-    inside = (each for part in get_args(field.annotation) for each in getattr(part, "__metadata__", ()))
-    return next(each for each in (*field.metadata, *inside) if isinstance(each, Kind))
-
-
-def _plain(value: Any) -> Any:
-    """A number of another library as Python's own."""
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
+    attempts: int = setting(COUNT, default=8)
+    max_elapsed: float = setting(_SECONDS, default=120)
+    base: float = setting(_SECONDS, default=0.25)
+    cap: float = setting(_SECONDS, default=20)
+    execute_grace: float = setting(_GRACE, default=15)
+    outage: float | None = setting(_SECONDS, default=None)
+    on_ambiguous: Literal["resend", "resend_once", "stop"] = setting(_ON_AMBIGUOUS, default="resend")

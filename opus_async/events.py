@@ -81,7 +81,7 @@ current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", defau
 """The job of the current task; set by what runs a job, so that its requests need not be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class _Timed:
     """What every event has: when it was made, in :func:`time.monotonic` and in seconds since the epoch."""
 
@@ -89,7 +89,7 @@ class _Timed:
     timestamp: float = field(default_factory=time.time)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
 class _OfRequest(_Timed):
     """What every event of a request has: the job it serves, and which attempt it is of.
 

@@ -9,8 +9,6 @@ import json
 import re
 from typing import Any
 
-from pydantic_core import from_json
-
 _FENCE = "```"
 _TAG = "json"
 _HUGE_NUMBER = re.compile(r"[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
@@ -56,6 +54,8 @@ def _object_or_array(text: str) -> Any:
     text = text.strip()
     if text[:1] + text[-1:] not in {"{}", "[]"}:
         return None
+    from pydantic_core import from_json  # noqa: PLC0415 - errors import this, and need no parser
+
     try:
         value = from_json(text, allow_inf_nan=False)
         if _HUGE_NUMBER.search(text):

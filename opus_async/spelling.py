@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, TypeVar
 
 LIKELY = 0.6
@@ -29,6 +29,8 @@ def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | 
     Returns:
         None when none is similar enough.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - most names are spelt rightly
+
     spellings = {_plain(spelling): spelling for spelling in known}
     found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
     return spellings[found[0]] if found else None
@@ -52,28 +54,47 @@ def no_such(what: str, name: str, known: Iterable[str]) -> str:
 class Names:
     """The names of a function's arguments: answers calls that do not fit them in our words.
 
+    The signature is read at the first call: most functions of a client are never called.
+
     Args:
         function: The function; an argument called ``self`` is not told of.
         raised: Makes the error of a sentence.
 
     Attributes:
         what: The function's own name.
-        may_be_none: Arguments whose default is None.
     """
 
     def __init__(self, function: Callable[..., Any], raised: Callable[[str], Exception]) -> None:
         self.what = function.__qualname__.removesuffix(".__init__")
+        self._function = function
         self._raised = raised
-        parameters = inspect.signature(function).parameters.values()
-        self._by_position = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
-        self._names = [
-            each.name
-            for each in parameters
-            if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY} and each.name != _SELF
-        ]
-        self._required = {each.name for each in parameters if each.default is each.empty} & set(self._names)
-        self._is_open = any(each.kind is each.VAR_KEYWORD for each in parameters)
-        self.may_be_none = {each.name for each in parameters if each.default is None}
+
+    @cached_property
+    def may_be_none(self) -> frozenset[str]:
+        """Arguments whose default is None."""
+        return frozenset(each.name for each in self._parameters if each.default is None)
+
+    @cached_property
+    def _parameters(self) -> Sequence[inspect.Parameter]:
+        return tuple(inspect.signature(self._function).parameters.values())
+
+    @cached_property
+    def _by_position(self) -> Sequence[str]:
+        return [each.name for each in self._parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+        return [each.name for each in self._parameters if each.kind in kinds and each.name != _SELF]
+
+    @cached_property
+    def _required(self) -> frozenset[str]:
+        without = {each.name for each in self._parameters if each.default is each.empty}
+        return frozenset(without.intersection(self._names))
+
+    @cached_property
+    def _is_open(self) -> bool:
+        return any(each.kind is each.VAR_KEYWORD for each in self._parameters)
 
     def given(self, arguments: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Name -> value of the arguments of a call.

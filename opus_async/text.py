@@ -23,7 +23,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
 
 def utf8(text: str) -> str:
     """Replace lone surrogates, which undecodable file names contain, by question marks."""
-    return text.encode(errors="replace").decode()
+    return text if type(text) is str and text.isascii() else text.encode(errors="replace").decode()
 
 
 # Numbers

@@ -57,6 +57,7 @@ FIGURES = {
 OF_PACKAGE = {
     "httpx": "document, asyncio, 64 in flight: httpx / opus_async",
     "opus_aaico": "document, asyncio, 64 in flight: opus-aaico / opus_async",
+    "locust": "text, asyncio, 64 in flight: opus_async / Locust FastHttpUser",
     "uvloop": "text, uvloop, 64 in flight: opus_async / tuned aiohttp",
 }
 """Figures of `job` that need a package of the extra `bench`."""

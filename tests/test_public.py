@@ -92,6 +92,15 @@ def test_package_values_load_no_network_library():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_package_client_loads_no_models_of_pydantic_and_no_database():
+    program = (
+        "import sys, opus_async; opus_async.OpusClient; "
+        "late = {'pydantic.main', 'sqlite3', 'difflib', 'rich', 'opus_async.cli', 'opus_async.batch'}; "
+        "assert not late & set(sys.modules), late & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_package_version_matches_distribution():
     from importlib.metadata import version
 

@@ -63,11 +63,12 @@ async def hashed(meter: Meter, count: int, *, path: str) -> None:
 
 
 async def _measure(meter: Meter, count: int, put: Put, path: str) -> None:
-    """Warm up with one small file, so that what many large ones need in memory is seen."""
+    """Warm up with a file of one chunk and a larger one, so that it is seen what memory many take."""
     with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "small.txt"
-        small.write_bytes(os.urandom(10))
-        await put(small)
+        for size in (10, 100_000):
+            file = Path(folder) / "first.txt"
+            file.write_bytes(os.urandom(size))
+            await put(file)
     await asyncio.sleep(0)
     with meter:
         await by_workers(lambda _: put(Path(path)), count, AT_ONCE)

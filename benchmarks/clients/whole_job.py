@@ -79,12 +79,21 @@ async def document(calls: Calls, path: Path) -> None:
     await _job(calls, DOCUMENT, place["fileUrl"])
 
 
-async def _job(calls: Calls, workflow_id: str, value: str) -> None:
-    shell = {"workflowId": workflow_id, "title": "a job", "description": "of a benchmark"}
-    job_id = (await calls.call("POST", "/job/initiate", shell))["jobExecutionId"]
+def shell(workflow_id: str) -> dict[str, object]:
+    """The body of the request that makes a job."""
+    return {"workflowId": workflow_id, "title": "a job", "description": "of a benchmark"}
+
+
+def order(workflow_id: str, job_id: str, value: str) -> dict[str, object]:
+    """The body of the request that starts a job."""
     variable, name, kind = INPUTS[workflow_id]
     inputs = {variable: {"value": value, "type": kind, "displayName": name}}
-    await calls.call("POST", "/job/execute", {"jobExecutionId": job_id, "jobPayloadSchemaInstance": inputs})
+    return {"jobExecutionId": job_id, "jobPayloadSchemaInstance": inputs}
+
+
+async def _job(calls: Calls, workflow_id: str, value: str) -> None:
+    job_id = (await calls.call("POST", "/job/initiate", shell(workflow_id)))["jobExecutionId"]
+    await calls.call("POST", "/job/execute", order(workflow_id, job_id, value))
     status = await calls.call("GET", f"/job/{job_id}/status")
     assert status["status"] == "COMPLETED"  # the jobs take no time
     assert (await calls.call("GET", f"/job/{job_id}/results"))["jobResultsPayloadSchema"]

@@ -74,7 +74,9 @@ class Side(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Coroutine:
-    """A side in Python: a coroutine function in a process of its own, see :mod:`benchmarks.harness.child`.
+    """A side in Python: a coroutine function, or a plain one, in a process of its own.
+
+    :mod:`benchmarks.harness.child` is that process.
 
     Attributes:
         target: Module and function.

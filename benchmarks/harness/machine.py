@@ -22,7 +22,7 @@ Place = Literal["client", "server"]
 
 ROOT = Path(__file__).parents[2]
 """The checkout, where ``python -m`` finds the benchmarks and opus_async."""
-PACKAGES = ("aiohttp", "pydantic", "uvloop", "httpx", "opus-aaico")
+PACKAGES = ("aiohttp", "pydantic", "uvloop", "httpx", "opus-aaico", "locust")
 
 
 def has(package: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from opus_async.arguments import (
@@ -108,7 +107,7 @@ RESOLVE: Mapping[str, Kind] = {
 
 
 def _mapping(kind: Kind) -> Kind:
-    return replace(kind, fits=lambda value: isinstance(value, Mapping) and kind.fits(value))
+    return kind._replace(fits=lambda value: isinstance(value, Mapping) and kind.fits(value))
 
 
 def check_changes(name: str, given: object, kinds: Mapping[str, Kind]) -> None:

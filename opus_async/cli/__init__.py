@@ -49,12 +49,13 @@ def _complete(shell: str) -> int:
 
 def _honest(code: int) -> int:
     """The exit code of a command: not 0 when what it printed was lost, and nobody has told of it."""
-    from opus_async.cli import errors
     from opus_async.cli.streams import lost
 
     loss = lost()
     if loss is None:
         return code
+    from opus_async.cli import errors
+
     if loss.reader_gone:
         return code or errors.READER_GONE
     errors.print_error(f"stdout cannot be written: {loss.reason}; what it was to get is lost")
@@ -62,8 +63,8 @@ def _honest(code: int) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from opus_async.cli import debug_log, error_report, errors, parser, platforms
-    from opus_async.cli.options import from_namespace
+    from opus_async.cli import parser
+    from opus_async.exits import Exit
 
     delegated = parser.delegated(argv)
     if delegated is not None:
@@ -78,7 +79,10 @@ def _run(argv: list[str]) -> int:
         return _complete(found.print_completion)
     if found.command is None:
         parser.build().print_help(sys.stderr)
-        return errors.Exit.WRONG_USE
+        return Exit.WRONG_USE
+    from opus_async.cli import debug_log, error_report, platforms
+    from opus_async.cli.options import from_namespace
+
     command: parser.Command = found.module
     options = from_namespace(command.OPTIONS, found)
     debug_log.start_logging(debug=options.debug)

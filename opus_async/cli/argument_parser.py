@@ -10,8 +10,7 @@ import argparse
 import itertools
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from opus_async.cli.streams import symbols
@@ -56,18 +55,35 @@ class ArgumentParser(argparse.ArgumentParser):
     """A parser of a command; its verbs get parsers of this class, too.
 
     Args:
+        later: Adds the arguments when the command is chosen, so that the module of no other one is imported.
         elsewhere: Word -> the command line that somebody who typed it in place of a command may have meant.
         **settings: Of argparse.
     """
 
-    def __init__(self, *, elsewhere: Mapping[str, str] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        later: Callable[[ArgumentParser], None] | None = None,
+        elsewhere: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(**{"formatter_class": HelpFormatter, **settings})
+        self._later = later
         self._elsewhere = dict(elsewhere or {})
+
+    def add_all_arguments(self) -> None:
+        """Add the arguments of all commands, chosen or not, for whoever reads the parser as a whole."""
+        self._add_arguments()
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse has no other name for it
+                for below in action.choices.values():
+                    below.add_all_arguments()
 
     def parse_known_args(  # type: ignore[override]  # argparse has it overloaded for namespaces of callers
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, and refuse what is not known here, where the names of options are."""
+        self._add_arguments()
         if args is not None and self._subparsers is None:
             self._refuse(self._misspelt(args))  # before argparse misses what was misspelt
         found, unknown = super().parse_known_args(args, namespace)
@@ -77,6 +93,12 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, below the usage, and exit with 2."""
         super().error(message)
+
+    def _add_arguments(self) -> None:
+        """Add those that waited for this moment, once."""
+        later, self._later = self._later, None
+        if later is not None:
+            later(self)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
@@ -123,6 +145,8 @@ def did_you_mean(word: str, words: Iterable[str], lines: Mapping[str, str] | Non
         words: What there is.
         lines: Word -> the command line that is named for it; None to name the word.
     """
+    from difflib import get_close_matches
+
     there = list(words)
     near = get_close_matches(word.lower(), there, n=1, cutoff=0.6)
     if not near and len(word.lstrip("-")) >= _FEWEST:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, print_error
+from opus_async.cli.event_loop import drive
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.platforms import opus as opus_entry

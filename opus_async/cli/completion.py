@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 
 from opus_async.cli import program
-from opus_async.cli.errors import WrongUse
 
 SHELLS = ("bash", "zsh", "tcsh")
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -38,6 +37,8 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     Raises:
         WrongUse: shtab is not installed.
     """
+    from opus_async.cli.errors import WrongUse
+
     try:
         shtab = import_module("shtab")  # by name: an extra, which type checkers need not have
     except ImportError:

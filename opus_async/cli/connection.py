@@ -1,21 +1,18 @@
-"""Connects a command to a platform: the client, the event loop."""
+"""Connects a command to a platform."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from opus_async.cli.options import ConnectionOptions
     from opus_async.cli.target import PlatformEntry
 
-ValueT = TypeVar("ValueT")
 ClientT = TypeVar("ClientT")
-_FILES_OF_A_LOOP = 3
-"""A selector, and the two ends of a socket that wakes it."""
 
 
 def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
@@ -69,21 +66,3 @@ def connect(entry: PlatformEntry[ClientT], options: ConnectionOptions, **setting
     for warning in found:
         print(f"opus-async: warning: {warning.message}", file=sys.stderr)
     return client
-
-
-def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
-    """Run a coroutine to its end; Ctrl-C cancels it, and raises KeyboardInterrupt when it has ended.
-
-    Raises:
-        OSError: This process cannot open the files that an event loop needs. A loop that was half made
-            would print a traceback.
-    """
-    import asyncio
-
-    from opus_async.transport.shortage import require_files
-
-    try:
-        require_files(_FILES_OF_A_LOOP)
-        return asyncio.run(main)
-    finally:
-        main.close()  # where no loop could be made it was not begun, and Python would complain of that

@@ -9,7 +9,6 @@ any variable of the environment away.
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
@@ -31,19 +30,6 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """Byte-order marks of UTF-16, which the ``>`` of Windows PowerShell writes."""
 _FLAG = "--env-file"
 _SAVE_AS_UTF_8 = "it is not in UTF-8: save it as UTF-8"
-
-
-def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: object = None) -> None:
-    """Add ``--env-file``; hidden in the help unless ``shown``."""
-    parser.add_argument(
-        _FLAG,
-        type=Path,
-        metavar="FILE",
-        default=default,
-        help="read settings from this file instead of .env; its hosts may get the key"
-        if shown
-        else argparse.SUPPRESS,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -66,7 +66,7 @@ def interruptible(
     from opus_async.jobs.shutdown import ShutdownMode
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before: dict[signal.Signals, Any] = {}
     interrupted = asyncio.Event()
 
     def restore() -> None:
@@ -92,7 +92,9 @@ def interruptible(
     # Where there are no such handlers, in another thread say, Ctrl-C cancels the task: that leaves at once.
     with suppress(NotImplementedError, RuntimeError, ValueError):
         for number in _SIGNALS:
+            handler = signal.getsignal(number)
             loop.add_signal_handler(number, interrupt)
+            before[number] = handler
     try:
         yield interrupted
     finally:

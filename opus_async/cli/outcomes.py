@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import platforms
 from opus_async.cli.argument_types import duration
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, message_of, print_error, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.job_note import JobNote
 from opus_async.cli.job_progress import JobProgress
 from opus_async.cli.streams import deliver

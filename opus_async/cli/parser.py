@@ -1,7 +1,7 @@
 """The argument parser, and which module is behind each command.
 
-Every command module has ``configure(parser)`` and ``run(options) -> exit code``, and is cheap to import: what
-it works with it imports inside ``run``.
+Every command module has ``configure(parser)`` and ``run(options) -> exit code``. It is imported when its
+command is chosen, and is cheap to import: what it works with it imports inside ``run``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from opus_async.cli import completion, environment, platforms, program
+from opus_async.cli import completion, platforms, program
 from opus_async.cli.argument_parser import ArgumentParser
-from opus_async.cli.options import CommandOptions
 from opus_async.exits import Exit
+
+if TYPE_CHECKING:
+    from opus_async.cli.options import CommandOptions
 
 SIMULATE = "simulate"
 _DEBUG, _ENV_FILE = "--debug", "--env-file"
@@ -88,11 +91,6 @@ class Command(Protocol):
         """
 
 
-def load(word: str) -> Command:
-    """Import the module of a command."""
-    return cast("Command", import_module(f"{__package__}.{word}"))
-
-
 def delegated(argv: Sequence[str]) -> list[str] | None:
     """The arguments of ``simulate``, which has a parser of its own; None for any other command."""
     words = iter(argv)
@@ -110,7 +108,8 @@ def build(*, whole: bool = False) -> ArgumentParser:
     """Make the parser of the command line.
 
     Args:
-        whole: Whether it has the arguments of ``simulate``, too, which that command parses itself.
+        whole: Whether all commands have their arguments, those of ``simulate`` included, which that command
+            parses itself; else each gets them when it is chosen.
     """
     from opus_async import __version__
 
@@ -123,25 +122,53 @@ def build(*, whole: bool = False) -> ArgumentParser:
     parser.add_argument("-V", "--version", action="version", version=f"{program.NAME} {__version__}")
     completion.add_option(parser)
     _add_debug(parser, default=False)
-    environment.add_option(parser)
+    _add_env_file(parser, default=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for word, summary in COMMANDS.items():
-        command = commands.add_parser(
-            word,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-        )
         if word == SIMULATE:  # listed here, parsed there
-            if whole:
-                from opus_async.simulator.cli import add_arguments
-
-                add_arguments(command)
-            continue
-        module = load(word)
-        command.set_defaults(module=module)
-        module.configure(command)
-        add_everywhere(command)
+            commands.add_parser(word, help=summary, description=_sentence(summary), later=_simulate)
+        else:
+            add_command(commands, word, summary, f"{__package__}.{word}", shown=True)
+    if whole:
+        parser.add_all_arguments()
     return parser
+
+
+def add_command(
+    commands: argparse._SubParsersAction[Any],
+    word: str,
+    summary: str,
+    module: str,
+    *,
+    shown: bool = False,
+) -> None:
+    """Add a command, or a verb of one; its module is imported when it is chosen, and adds its arguments then.
+
+    Args:
+        commands: Where it is added.
+        word: Its name.
+        summary: What it does.
+        module: The full name of its module, a :class:`Command`.
+        shown: Whether its help shows the options that every command has.
+    """
+
+    def later(parser: ArgumentParser) -> None:
+        command = cast("Command", import_module(module))
+        parser.set_defaults(module=command)
+        command.configure(parser)
+        add_everywhere(parser, shown=shown)
+
+    commands.add_parser(word, help=summary, description=_sentence(summary), later=later)
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    from opus_async.simulator.cli import add_arguments
+
+    add_arguments(parser)
 
 
 def _environment() -> str:
@@ -163,7 +190,7 @@ def add_everywhere(parser: argparse.ArgumentParser, *, shown: bool = True) -> No
         shown: Whether its help shows them.
     """
     _add_debug(parser, default=argparse.SUPPRESS, shown=shown)
-    environment.add_option(parser, shown=shown, default=argparse.SUPPRESS)
+    _add_env_file(parser, default=argparse.SUPPRESS, shown=shown)
 
 
 def _add_debug(parser: argparse.ArgumentParser, *, default: bool | str, shown: bool = True) -> None:
@@ -172,4 +199,15 @@ def _add_debug(parser: argparse.ArgumentParser, *, default: bool | str, shown: b
         action="store_true",
         default=default,
         help="log every step on stderr, and show tracebacks" if shown else argparse.SUPPRESS,
+    )
+
+
+def _add_env_file(parser: argparse.ArgumentParser, *, default: str | None, shown: bool = True) -> None:
+    meaning = "read settings from this file instead of .env; its hosts may get the key"
+    parser.add_argument(
+        _ENV_FILE,
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help=meaning if shown else argparse.SUPPRESS,
     )

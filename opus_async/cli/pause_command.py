@@ -119,8 +119,10 @@ class _Program(asyncio.SubprocessProtocol):
     def feed(self, given: bytes) -> None:
         """Write this on its stdin, and close that; it need not read it."""
         stdin = self._transport.get_pipe_transport(0) if self._transport else None
-        if isinstance(stdin, asyncio.WriteTransport):
-            stdin.write(given)
+        if stdin is not None:
+            cast("asyncio.WriteTransport", stdin).write(
+                given
+            )  # by no class: that of uvloop is none of asyncio's
             stdin.close()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from opus_async.cli.program import command_line
 
@@ -26,8 +25,7 @@ ClientT_co = TypeVar("ClientT_co", covariant=True)
 Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variables:
+class Variables(NamedTuple):
     """The variables of the environment that belong to a platform.
 
     Attributes:
@@ -61,10 +59,6 @@ class PlatformEntry(Protocol[ClientT_co]):
     variables: Variables
     help: Sequence[tuple[str, str]]
     """Variable of the environment -> what it is, for the help."""
-    vendor_domain: str | None
-    """The domain of the vendor's own hosts, where jobs are real; None where there is none."""
-    stages: Stages
-    """The platform's names of the stages of a job."""
     generation_hint: str
     """How another generation of the API is chosen, without a full stop; empty where there is one only."""
     billed: str
@@ -74,6 +68,14 @@ class PlatformEntry(Protocol[ClientT_co]):
 
     unused_options: Sequence[str]
     """Options of batches that mean nothing to the platform, by the names of their arguments."""
+
+    @property
+    def stages(self) -> Stages:
+        """The platform's names of the stages of a job."""
+
+    @property
+    def vendor_domain(self) -> str | None:
+        """The domain of the vendor's own hosts, where jobs are real; None where there is none."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments that say how its API is reached; each is None where it was not given."""
@@ -158,8 +160,7 @@ class PlatformEntry(Protocol[ClientT_co]):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The platform that a command talks to, as it was named on the command line.
 
     Attributes:

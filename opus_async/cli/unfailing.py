@@ -11,8 +11,7 @@ import io
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 ESCAPE = "opus_async.escape"
 r"""The error handler of codecs that writes what an encoding does not have as ``\u00e9``.
@@ -21,8 +20,7 @@ In a JSON text that is the same character again."""
 _STANDARD = (0, 1, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """Why output was lost.
 
     Attributes:

@@ -21,8 +21,9 @@ from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.pausing import OnPaused, WhenPaused
-from opus_async.jobs.stream import MAPPINGS, JobSource, JobStream, RowKind, Rows, WorkerPool
+from opus_async.jobs.stream import MAPPINGS, JobSource, JobStream, RowKind
 from opus_async.jobs.watch import Watcher
+from opus_async.jobs.worker_pool import Rows, WorkerPool
 from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT

@@ -58,6 +58,7 @@ class Network:
             limits.api_concurrency,
             rate=limits.api_rate,
             poll_rate=limits.poll_rate,
+            start_slowly=True,
             operation_limits=operation_limits,
         )
         host = urlsplit(base_url).hostname or base_url
@@ -68,12 +69,16 @@ class Network:
         self.storage = Hosts(retry, limits.upload_concurrency, notify)
 
     def stop(self) -> None:
-        """Start no more requests: whoever waits for a turn gets an error."""
+        """Start no more requests. Whoever waits for a turn waits on, to be cancelled, until it is closed."""
         self.breaker.close()
+        self.storage.stop()
+        self.limiter.stop()
+        self.file_slots.stop()
+
+    async def close(self) -> None:
+        """Close the connections; whoever still waits for a turn gets an error."""
+        self.stop()
         self.storage.close()
         self.limiter.close()
         self.file_slots.close()
-
-    async def close(self) -> None:
-        """Close the connections, once they have been stopped."""
         await self.http.close()

@@ -6,14 +6,13 @@ What the requests mean, and in which order they belong, is not known here.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
@@ -40,6 +39,7 @@ REACH = 25.0
 command that begins and ends around it is done within 30."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For polls and checks that are repeated by their own schedule: the next one is the retry."""
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -96,6 +96,9 @@ class Sender:
         self._key_problem = key_problem
         self._secrets = secrets
         self._notify = notify
+        self._shown_base = without_query(base_url)
+        self._typed: tuple[Mapping[str, str], Mapping[str, str]] = {}, {}
+        """Headers, and the same for a request with a body."""
         self._reached = False
         """Whether anything was ever answered at the base URL."""
 
@@ -124,34 +127,18 @@ class Sender:
         Raises:
             OpusError: The error of the last attempt, without secrets.
         """
-        body = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode()
         headers = self._auth.headers or await self._auth.renew(None) or {}
-        request = Request(
-            operation=call.operation,
-            method=call.method,
-            url=self.base_url + call.path,
-            headers=_with_type(headers, body),
-            body=body,
-            follow=call.repeatable,
-        )
-        request_key = without_query(request.url) if body is None else None  # one id that is always a 502, say
-
-        async def attempt(this: Attempt) -> ValueT:
-            nonlocal headers, request
-            newest = self._auth.headers
-            if newest is not None and newest is not headers:  # it was renewed while this waited for its turn
-                headers, request = newest, replace(request, headers=_with_type(newest, body))
-            if on_attempt:
-                await on_attempt()
-            try:
-                return await self._attempt(call, request, read, this)
-            except OpusError as error:
-                if on_failure:
-                    on_failure(error)
-                raise
-
-        with self._named(call):
-            for failures in itertools.count(1):
+        body = None if call.body is None else _JSON.encode(call.body).encode()
+        shown = self._shown_base + call.path.partition("?")[0]
+        sending = _Sending(call, read, body, headers, shown, on_attempt, on_failure)
+        attempt = partial(self._attempt, sending)
+        request_key = shown if body is None else None  # one id that is always a 502, say
+        named = self._notify.active and call.job_id is not None and current_job.get() is NO_CURRENT_JOB
+        if named:  # a request that is sent by hand, outside of any run
+            current_job.set(CurrentJob(job_id=call.job_id))
+        try:
+            failures = 0
+            while True:
                 try:
                     return await self._retrier.call(
                         call.operation,
@@ -164,9 +151,13 @@ class Sender:
                         waited=waited,
                     )
                 except AuthenticationError as error:
-                    headers = await self._after_auth_failure(error, call, failures, headers, policy)
-                    request = replace(request, headers=_with_type(headers, body))
-        raise AssertionError("unreachable: the loop returns or raises")
+                    failures += 1
+                    sending.headers = await self._after_auth_failure(
+                        error, call, failures, sending.headers, policy
+                    )
+        finally:
+            if named:
+                current_job.set(NO_CURRENT_JOB)
 
     async def authenticate(self) -> None:
         """Have what requests are authenticated with, so that none waits for it once it is ordered.
@@ -177,35 +168,51 @@ class Sender:
         if self._auth.headers is None:
             await self._auth.renew(None)
 
-    async def _attempt(
-        self, call: ApiRequest, request: Request, read: Callable[[ApiResponse], ValueT], this: Attempt
-    ) -> ValueT:
+    async def _attempt(self, sending: _Sending[ValueT], this: Attempt) -> ValueT:
         """Send it once, and read its response."""
-        shown = without_query(request.url)
+        call, body = sending.call, sending.body
+        headers = sending.headers = self._auth.headers or sending.headers  # maybe renewed while this waited
+        if sending.on_attempt is not None:
+            await sending.on_attempt()
         try:
-            response = await self._http.send(request)
-            self._reached = True
-            self._tell(call, shown, response, this)
-            answer = ApiResponse(
-                status=response.status,
-                body=response.body,
-                headers=response.headers,
-                method=call.method,
-                url=shown,
-                attempt=this.number,
-                job_id=call.job_id,
-                workflow_id=call.workflow_id,
-                subject_id=call.subject_id,
-                mask=self._secrets.mask_for(call),
+            response = await self._http.send(
+                Request(
+                    call.operation,
+                    call.method,
+                    self.base_url + call.path,
+                    headers if body is None else self._with_type(headers),
+                    body,
+                    follow=call.repeatable,
+                )
             )
-            value = read(answer)
+            self._reached = True
+            if (meter := self._notify.meter) is not None:
+                meter.answered(call.operation, response.status, response.seconds)
+            if self._notify.active:
+                self._tell(sending, response, this)
+            value = sending.read(
+                ApiResponse(
+                    status=response.status,
+                    body=response.body,
+                    headers=response.headers,
+                    method=call.method,
+                    url=sending.shown,
+                    attempt=this.number,
+                    job_id=call.job_id,
+                    workflow_id=call.workflow_id,
+                    subject_id=call.subject_id,
+                    mask=self._secrets.mask_for(call),
+                )
+            )
         except OpusError as error:
             if isinstance(error, MixedUpAnswer):
-                self._http.distrust(request.url)
+                self._http.distrust(self.base_url)
             self._secrets.mask_error(error, call.secret)
+            if sending.on_failure is not None:
+                sending.on_failure(error)
             raise
-        if answer.status not in _DENIED:
-            self.key_worked, self.key_worked_at = True, asyncio.get_running_loop().time()
+        if response.status not in _DENIED:
+            self.key_worked, self.key_worked_at = True, response.ended
         return value
 
     async def _after_auth_failure(
@@ -238,28 +245,41 @@ class Sender:
         if self._key_problem and about_the_key:
             error.message = f"{error.message} Hint: {self._key_problem}."
 
-    @contextmanager
-    def _named(self, call: ApiRequest) -> Iterator[None]:
-        """Name the job of a request that is sent by hand, outside of any run, in its events."""
-        if not self._notify.active or call.job_id is None or current_job.get() is not NO_CURRENT_JOB:
-            yield
-            return
-        current_job.set(CurrentJob(job_id=call.job_id))
-        try:
-            yield
-        finally:
-            current_job.set(NO_CURRENT_JOB)
+    def _with_type(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The same headers, and what a body is; made once for all requests that carry them."""
+        known, typed = self._typed
+        if known is not headers:
+            typed = {**headers, "Content-Type": "application/json"}
+            self._typed = headers, typed
+        return typed
 
-    def _tell(self, call: ApiRequest, url: str, response: Response, attempt: Attempt) -> None:
-        if (meter := self._notify.meter) is not None:
-            meter.answered(call.operation, response.status, response.seconds)
-        if self._notify.active:
-            self._notify(
-                attempt.answered(
-                    call.operation, call.method, url, status=response.status, seconds=response.seconds
-                )
+    def _tell(self, sending: _Sending[ValueT], response: Response, this: Attempt) -> None:
+        call = sending.call
+        self._notify(
+            this.answered(
+                call.operation,
+                call.method,
+                sending.shown,
+                status=response.status,
+                seconds=response.seconds,
             )
+        )
 
 
-def _with_type(headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
-    return headers if body is None else {**headers, "Content-Type": "application/json"}
+@dataclass(slots=True, eq=False, repr=False)
+class _Sending(Generic[ValueT]):
+    """A request while it is being sent, secrets included; what is not told here is in :meth:`Sender.send`.
+
+    Attributes:
+        body: The JSON; None for none.
+        headers: What it was last authenticated with.
+        shown: Its URL without the query.
+    """
+
+    call: ApiRequest
+    read: Callable[[ApiResponse], ValueT]
+    body: bytes | None
+    headers: Mapping[str, str]
+    shown: str
+    on_attempt: Callable[[], Awaitable[None]] | None
+    on_failure: Callable[[OpusError], None] | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 
 from opus_async.jobs import polling
 
@@ -75,20 +74,23 @@ class CallbackTrust:
         return True
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class CallbackState:
     """The state of one watched job as far as callbacks go."""
 
-    trust: CallbackTrust | None = None
-    """Of its workflow; None where the platform was not asked to call."""
-    is_probe: bool = False
-    """Whether it is polled as if there were no callbacks, to find out whether they arrive."""
-    callback_wait: bool = False
-    """Whether its next poll is a late one, since a callback is expected."""
-    called: bool = False
-    """Whether it is polled next because of a callback."""
-    polls_after_callback: int = 0
-    """Polls since a callback came and it had not ended: a few soon, then it is polled without callbacks."""
+    __slots__ = ("callback_wait", "called", "is_probe", "polls_after_callback", "trust")
+
+    def __init__(self) -> None:
+        self.trust: CallbackTrust | None = None
+        """Of its workflow; None where the platform was not asked to call."""
+        self.is_probe = False
+        """Whether it is polled as if there were no callbacks, to find out whether they arrive."""
+        self.callback_wait = False
+        """Whether its next poll is a late one, since a callback is expected."""
+        self.called = False
+        """Whether it is polled next because of a callback."""
+        self.polls_after_callback = 0
+        """Polls since a callback came and it had not ended: a few soon, then it is polled without
+        callbacks."""
 
     def still_running(self) -> None:
         """Count a poll that showed it running."""

@@ -68,7 +68,12 @@ class DueTimes:
         """When a job is polled next by its age when it was seen last and what is known of its workflow."""
         cohort, seen = job.cohort, job.last_running
         age = self._schedule.next_age(
-            seen - job.started, cohort.times, cohort.watched, scout=job.is_scout, sparing=sparing
+            seen - job.started,
+            cohort.times,
+            cohort.watched,
+            together=job.workflow.source.batch_size,
+            scout=job.is_scout,
+            sparing=sparing,
         )
         due = job.started + age
         return due + (job.jitter - 1.0) * min(due - seen, self._schedule.spacing(age))

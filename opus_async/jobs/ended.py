@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opus_async.models import JobStatus
 
@@ -24,8 +24,7 @@ class Overdue(Exception):
     """The wait for a job had a deadline, and a poll that left after it has not shown the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The end of the wait for a job. Times are seconds of the event loop's clock.
 
     Attributes:

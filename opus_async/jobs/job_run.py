@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from opus_async.error_codes import NextStep
 from opus_async.errors import JobFailed, JobPaused, OpusError
 from opus_async.events import CurrentJob, JobStageChanged, JobStatusSeen
 from opus_async.jobs.ended import Ended
+from opus_async.jobs.pausing import OnPaused, WhenPaused
+from opus_async.jobs.watched import WatchedJob
+from opus_async.jobs.worker_pool import Suspended
 from opus_async.models import JobRequest, JobStatus
+from opus_async.models.mappings import EMPTY
 from opus_async.outcome import JobOutcome, failure_of
-from opus_async.platform import JobJournal, JobResult, Platform, StartDoubt
+from opus_async.platform import JobJournal, JobResult, Platform, RetryRequest, StartDoubt
 from opus_async.stages import CLIENT_WAIT, DONE, REQUEST_WAIT
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.wait_clock import WaitClock
 
+NO_WAITS: Final = WaitClock()
+"""Of a job that requests nothing."""
+NOTHING: Final = JobResult(outputs=EMPTY)
 
-class JobRun:
-    """The state of one job while it runs; belongs to one task.
+
+class JobRun(Suspended):
+    """The state of one job while it runs. While the job is waited for, nothing else is kept of its run.
 
     Args:
         request: What the job is asked to do.
@@ -28,8 +36,48 @@ class JobRun:
         platform: The platform adapter.
         notify: Called with events.
         journal: Records what must outlive this process; None for nothing.
+        on_paused: What follows when the job waits for a person.
+        retry: Given for a job that is tried again.
+        timeout: Seconds until it is waited for no more; None for ever.
         client_wait: Seconds for which it waited for a slot before.
+
+    Attributes:
+        current: Who is named in the events of its requests.
+        until: When its time-out is over, by the event loop's clock; None for never.
+        watched: What the status poller knows of it; None while it is not waited for.
+        start_sent: Whether the start request may have been sent.
+        exists: Whether the platform is known to have such a job, once it has an id.
+        end: How its end was noticed; None where it was not waited for.
+        waits: Runs while its requests wait for their turn.
     """
+
+    __slots__ = (
+        "_began",
+        "_entered",
+        "_loop",
+        "_noticing",
+        "_notify",
+        "_platform",
+        "_timings",
+        "alias",
+        "collected",
+        "current",
+        "end",
+        "error",
+        "exists",
+        "index",
+        "journal",
+        "key",
+        "on_paused",
+        "retry",
+        "stage",
+        "start_sent",
+        "status",
+        "timeout",
+        "until",
+        "waits",
+        "watched",
+    )
 
     def __init__(
         self,
@@ -37,36 +85,40 @@ class JobRun:
         index: int,
         platform: Platform[Any, Any],
         notify: Dispatcher,
-        journal: JobJournal | None,
+        journal: JobJournal | None = None,
         *,
+        on_paused: OnPaused = WhenPaused.WAIT,
+        retry: RetryRequest | None = None,
+        timeout: float | None = None,
         client_wait: float = 0.0,
     ) -> None:
+        super().__init__()
         self.key = request.key
         self.index = index
-        self.current = CurrentJob(index=index, key=request.key)
-        """Who is named in the events of its requests."""
+        self.current = CurrentJob(index, request.key)
         self.stage = platform.stages.bind
         self.alias: str | None = None
         self.start_sent = False
-        """Whether the start request may have been sent."""
         self.exists = True
-        """Whether the platform is known to have such a job, once it has an id."""
         self.status: JobStatus | None = None
         self.end: Ended | None = None
-        """How its end was noticed; None where it was not waited for."""
-        self.collected = JobResult()
+        self.collected = NOTHING
         self.error: OpusError | None = None
         self.journal = journal
+        self.on_paused = on_paused
+        self.retry = retry
+        self.watched: WatchedJob | None = None
         self._notify = notify
-        self._alias_of = platform.alias_of
-        self.waits = WaitClock()
-        """Runs while its requests wait for their turn."""
+        self._platform = platform
+        self.waits = NO_WAITS
         self._noticing = 0.0
         """Seconds for which the poll that ended the stage waited for its turn."""
         self._timings: dict[str, float] = {CLIENT_WAIT: client_wait} if client_wait else {}
-        self._now = asyncio.get_running_loop().time
-        self._entered = self._now()
+        self._loop = asyncio.get_running_loop()
+        self._entered = self._loop.time()
         self._began = self._entered - client_wait
+        self.timeout = timeout
+        self.until = None if timeout is None else self._entered + timeout
 
     @property
     def job_id(self) -> str | None:
@@ -113,7 +165,7 @@ class JobRun:
     def status_seen(self, status: JobStatus) -> None:
         """Note a status, and tell journal and listeners."""
         self.status = status
-        alias = self._alias_of(self.known_id)
+        alias = self._platform.alias_of(self.known_id)
         if alias is not None and alias != self.alias:
             self.alias = alias
             if self.journal:
@@ -122,6 +174,15 @@ class JobRun:
             self.journal.status_seen(status)
         if self._notify.active:
             self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is waited for no more, and can be gone on with."""
+        return self.watched is None or self.watched.is_over
+
+    def watch_ended(self) -> None:
+        """Have it gone on with."""
+        self.tell_ready()
 
     def enter_stage(self, stage: str) -> None:
         """Begin the next stage."""
@@ -134,19 +195,23 @@ class JobRun:
         """Count how long the poll that ended the stage waited for its turn: the job ran no longer for it."""
         self._noticing += ended.waited
 
-    def _clock(self) -> None:
-        now = self._now()
+    def _clock(self) -> float:
+        """Count the time since this was last called; returns what time it is."""
+        now, timings = self._loop.time(), self._timings
         spent = now - self._entered
-        waited = min(self.waits.take() + self._noticing, spent)
-        for name, seconds in ((REQUEST_WAIT, waited), (self.stage, spent - waited)):
-            if seconds > 0:
-                self._timings[name] = self._timings.get(name, 0.0) + seconds
+        waited = self.waits.take() + self._noticing
+        if waited > 0:
+            waited = min(waited, spent)
+            timings[REQUEST_WAIT] = timings.get(REQUEST_WAIT, 0.0) + waited
+        if spent > waited:
+            timings[self.stage] = timings.get(self.stage, 0.0) + (spent - waited)
         self._entered, self._noticing = now, 0.0
+        return now
 
     def timings(self) -> Mapping[str, float]:
         """Seconds per stage until now, the waits for a turn apart, and in all."""
-        self._clock()
-        return MappingProxyType({**self._timings, "total": self._now() - self._began})
+        now = self._clock()
+        return MappingProxyType({**self._timings, "total": now - self._began})
 
     def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
         """Tell listeners that it is done, and make the outcome.

@@ -13,21 +13,21 @@ Pure: no clock, no asyncio; seconds go in, chances come out.
 from __future__ import annotations
 
 import bisect
-import functools
 import itertools
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-GROWTH = 1.05
-"""Each bin ends at an age that is so many times the age at its beginning: finer than a run time varies."""
-FIRST_EDGE = 0.05
-"""Seconds. Where the first bin ends."""
-BINS = 365
-"""They reach to 30 days; older jobs count as of that age."""
-EDGES = array("d", [0.0, *(FIRST_EDGE * GROWTH**number for number in range(BINS))])
-"""The ages in seconds between which the bins lie."""
+from opus_async.jobs.survival import (
+    BINS,
+    EDGES,
+    SurvivalCurve,
+    assumption,
+    bin_position,
+    unknown_curve,
+    value_at,
+)
+
 MEMORY = 128.0
 """Jobs after which what a bin has counted weighs a third."""
 PRIOR_JOBS = 0.05
@@ -55,40 +55,6 @@ JOBS_KEPT = 4.0
 """What a bin then still weighs."""
 
 
-def bin_position(age: float) -> float:
-    """The bin that an age in seconds lies in, and how far into it, as one number."""
-    if age < FIRST_EDGE:
-        return age / FIRST_EDGE
-    return min(1.0 + math.log(age / FIRST_EDGE) / math.log(GROWTH), BINS - 1e-9)
-
-
-def value_at(values: Sequence[float], position: float) -> float:
-    """A value between two edges; ``values`` are those at the edges."""
-    left = int(position)
-    share = position - left
-    return values[left] * (1 - share) + values[left + 1] * share
-
-
-@dataclass(frozen=True, slots=True)
-class SurvivalCurve:
-    """The share of jobs that run for longer than each edge of the bins, as far as was learned.
-
-    Attributes:
-        survival: The share, with the assumption where little was seen.
-        evidence: The share by what was seen alone; beyond the oldest age of which something is known, jobs
-            are taken to go on ending as they did just before it.
-        median: The run time in seconds that half of the jobs stay under; None while too few ended.
-        known_until: The age in seconds up to which enough jobs were seen; 0 while too few ended.
-        density: Of ends, for each bin; places ends that were seen between two polls.
-    """
-
-    survival: Sequence[float]
-    evidence: Sequence[float]
-    median: float | None
-    known_until: float
-    density: Sequence[float]
-
-
 class LifeTable:
     """The life table of one workflow. Counting is O(1); making a curve of it takes about 0.5 ms.
 
@@ -102,12 +68,14 @@ class LifeTable:
     """
 
     __slots__ = (
+        "_assumed",
         "_contradiction",
         "_ended",
         "_entered",
         "_new_ended",
         "_new_entered",
-        "_prior",
+        "_reach",
+        "_unlikely",
         "curve",
         "ends",
     )
@@ -115,13 +83,18 @@ class LifeTable:
     def __init__(self, grain: float) -> None:
         self.ends = 0
         self.curve = unknown_curve(grain)
-        self._prior = _prior(grain)
+        self._assumed = assumption(grain)
         self._contradiction = 0.0
         self._entered = array("d", bytes(8 * BINS))
         self._ended = array("d", bytes(8 * BINS))
         self._new_entered = array("d", bytes(8 * (BINS + 2)))
         """Jobs since the last renewal, as differences from bin to bin."""
         self._new_ended = array("d", bytes(8 * BINS))
+        self._reach = 1
+        """Bins up to the oldest age that was counted."""
+        self._unlikely = array("d", bytes(8 * (BINS + 1)))
+        """For each edge how much likelier it is reached under the assumption than under the table, as a
+        logarithm."""
 
     def saw_running(self, since: float, age: float) -> bool:
         """Count a job that was seen running at ``age``, and before that at ``since``.
@@ -132,9 +105,18 @@ class LifeTable:
         first, last = bin_position(since), bin_position(age)
         if last <= first:
             return False
-        self._count_entered(first, 1.0)
-        self._count_entered(last, -1.0)
-        return self._contradicted(first, last, ended=False)
+        left, right = int(first), int(last)
+        if right >= self._reach:
+            self._reach = right + 1
+        share, entered = first - left, self._new_entered
+        entered[left] += 1 - share
+        entered[left + 1] += share
+        share = last - right
+        entered[right] -= 1 - share
+        entered[right + 1] -= share
+        if last < 1.0:  # inside of the first bin a table tells nothing
+            return False
+        return self._contradicted(value_at(self._unlikely, last) - value_at(self._unlikely, first))
 
     def saw_end(self, since: float, age: float) -> bool:
         """Count a job that was seen running at ``since`` and to have ended at ``age``.
@@ -145,63 +127,81 @@ class LifeTable:
         self.ends += 1
         first, last = bin_position(since), bin_position(age)
         left, right = int(first), int(last)
+        if right >= self._reach:
+            self._reach = right + 1
         new_entered, new_ended = self._new_entered, self._new_ended
-        self._count_entered(first if left < right else left, 1.0)
         weights = list(self.curve.density[left : right + 1])
+        entered = first - left if left < right else 0.0
+        new_entered[left] += 1 - entered
+        new_entered[left + 1] += entered
         if left < right:
-            weights[0] *= left + 1 - first
+            weights[0] *= 1 - entered
             weights[-1] *= last - right
         whole = math.fsum(weights)
         for place, weight in enumerate(weights, left):
             share = weight / whole
             new_ended[place] += share
             new_entered[place + 1] -= share
-        return last > first and self._contradicted(first, last, ended=True)
+        if last < 1.0 or last <= first:
+            return False
+        return self._contradicted(self._likelier_to_end(first, last))
 
     def renew(self) -> None:
         """Make the curve of what was counted until now."""
         self._fold()
-        entered, ended, prior = self._entered, self._ended, self._prior
-        smooth = self._smoothed_chances()
-        known = max((place + 1 for place in range(BINS) if entered[place] >= FRONTIER_JOBS), default=0)
-        latest = range(max(0, known - FRONTIER_BINS), known)
-        near = _ratio(sum(ended[place] for place in latest), sum(entered[place] for place in latest))
-        survival, evidence, density = array("d", [1.0]), array("d", [1.0]), array("d")
+        until = self._ends_until()
+        known = next((n for n in range(self._reach, 0, -1) if self._entered[n - 1] >= FRONTIER_JOBS), 0)
+        latest = slice(max(0, known - FRONTIER_BINS), known)
+        near = min(_ratio(sum(self._ended[latest]), sum(self._entered[latest])), MOST_CHANCE)
+        survival, evidence, density = [1.0], [1.0], []
         alive = alive_by_evidence = 1.0
-        for place, seen in enumerate(smooth):
-            jobs = entered[place]
-            chance = (jobs * seen + PRIOR_JOBS * prior.chances[place]) / (jobs + PRIOR_JOBS)
+        by_assumption = self._assumed.chances
+        for place, (seen, jobs) in enumerate(zip(self._smoothed_chances(until), self._entered, strict=False)):
+            chance = (jobs * seen + PRIOR_JOBS * by_assumption[place]) / (jobs + PRIOR_JOBS)
             chance = min(max(chance, seen), MOST_CHANCE)
             by_evidence = min(seen if place < known else max(seen, near), MOST_CHANCE)
             density.append(alive_by_evidence * by_evidence + MISPLACED * alive * chance + 1e-15)
-            alive *= 1 - chance
+            alive = max(alive * (1 - chance), 1e-100)
             alive_by_evidence = max(alive_by_evidence * (1 - by_evidence), 1e-100)
             survival.append(alive)
             evidence.append(alive_by_evidence)
-        median = self._median()
-        self.curve = SurvivalCurve(survival, evidence, median, EDGES[known] if median else 0.0, density)
+        for chance in by_assumption[len(density) :]:  # nothing was counted there
+            density.append(alive_by_evidence * near + MISPLACED * alive * chance + 1e-15)
+            alive *= 1 - chance
+            alive_by_evidence = max(alive_by_evidence * (1 - near), 1e-100)
+            survival.append(alive)
+            evidence.append(alive_by_evidence)
+        median = self._median(until)
+        self.curve = SurvivalCurve(
+            array("d", survival),
+            array("d", evidence),
+            median,
+            EDGES[known] if median else 0.0,
+            array("d", density),
+        )
+        self._unlikely = array(
+            "d",
+            (
+                math.log(assumed / alive)
+                for assumed, alive in zip(self._assumed.survival, survival, strict=True)
+            ),
+        )
 
-    def _count_entered(self, position: float, jobs: float) -> None:
-        """Count jobs from a position on: of the bin it lies in, the share that is left."""
-        place = int(position)
-        self._new_entered[place] += jobs * (1 - position + place)
-        self._new_entered[place + 1] += jobs * (position - place)
-
-    def _contradicted(self, first: float, last: float, *, ended: bool) -> bool:
-        """Compare table and assumption by what was seen of a job between two positions."""
-        if last < 1.0:  # inside of the first bin a table tells nothing
-            return False
-        survival, assumed = self.curve.survival, self._prior.survival
-        by_table = value_at(survival, last) / value_at(survival, first)
-        by_assumption = value_at(assumed, last) / value_at(assumed, first)
-        if ended:
-            by_table, by_assumption = 1 - by_table, 1 - by_assumption
-        likelier = math.log(max(by_assumption, 1e-6) / max(by_table, 1e-6))
-        self._contradiction = max(0.0, self._contradiction + min(likelier, MOST_CONTRADICTION))
-        if self._contradiction < CONTRADICTION or self.ends < ENDS_CONTRADICTED:
+    def _contradicted(self, likelier: float) -> bool:
+        """Take note by how much likelier what was seen is under the assumption than under the table."""
+        contradiction = self._contradiction + min(likelier, MOST_CONTRADICTION)
+        if contradiction < CONTRADICTION or self.ends < ENDS_CONTRADICTED:
+            self._contradiction = contradiction if contradiction > 0 else 0.0
             return False
         self._forget()
         return True
+
+    def _likelier_to_end(self, first: float, last: float) -> float:
+        """How much likelier an end between these positions is under the assumption than under the table."""
+        survival, assumed = self.curve.survival, self._assumed.survival
+        by_table = 1 - value_at(survival, last) / value_at(survival, first)
+        by_assumption = 1 - value_at(assumed, last) / value_at(assumed, first)
+        return math.log(max(by_assumption, 1e-6) / max(by_table, 1e-6))
 
     def _forget(self) -> None:
         self._contradiction, self.ends = 0.0, 0
@@ -213,40 +213,53 @@ class LifeTable:
 
     def _fold(self) -> None:
         """Add what is new to what was counted before, which weighs less for it."""
-        jobs = 0.0
-        for place in range(BINS):
-            jobs += self._new_entered[place]
+        jobs, kept = 0.0, 1.0
+        new_entered, new_ended, counted_entered, counted_ended = (
+            self._new_entered,
+            self._new_ended,
+            self._entered,
+            self._ended,
+        )
+        for place, change in enumerate(new_entered[: self._reach]):
+            if change:
+                jobs += change
+                kept = math.exp(-jobs / MEMORY)
             if jobs < 1e-9:  # noqa: PLR2004 - rounding of the sums
                 continue
-            kept = math.exp(-jobs / MEMORY)
-            entered = self._entered[place] * kept + jobs
-            ended = self._ended[place] * kept + self._new_ended[place]
-            too_many = max(entered / (2 * MEMORY), 1.0)
-            self._entered[place], self._ended[place] = entered / too_many, ended / too_many
+            entered = counted_entered[place] * kept + jobs
+            ended = counted_ended[place] * kept + new_ended[place]
+            too_many = entered / (2 * MEMORY)
+            if too_many > 1:
+                entered, ended = entered / too_many, ended / too_many
+            counted_entered[place], counted_ended[place] = entered, ended
         self._new_entered = array("d", bytes(8 * (BINS + 2)))
         self._new_ended = array("d", bytes(8 * BINS))
 
     def _ends_until(self) -> list[float]:
         """The share of jobs that ended in each bin or before, by what was counted."""
         alive, until = 1.0, []
-        for jobs, ends in zip(self._entered, self._ended, strict=True):
-            alive *= 1 - min(_ratio(ends, jobs), 1.0)
+        for jobs, ends in zip(self._entered[: self._reach], self._ended, strict=False):
+            if ends:
+                alive *= 1 - min(_ratio(ends, jobs), 1.0)
             until.append(1 - alive)
         return until
 
-    def _smoothed_chances(self) -> list[float]:
+    def _smoothed_chances(self, until: Sequence[float]) -> list[float]:
         """The chance of ending in each bin by what was counted, averaged over neighbours."""
-        until = self._ends_until()
         half = self._half_width(until)
-        windows = [(max(0, place - half), min(BINS, place + half + 1)) for place in range(BINS)]
-        shares = (
+        count = min(len(until) + half, BINS)
+        windows = [(max(0, place - half), min(BINS, place + half + 1)) for place in range(count)]
+        until = [*until, *[until[-1]] * (BINS - len(until))]
+        shares = [
             (after - before) / (right - left)
-            for (before, after), (left, right) in zip(itertools.pairwise([0.0, *until]), windows, strict=True)
-        )
+            for (before, after), (left, right) in zip(
+                itertools.pairwise([0.0, *until[:count]]), windows, strict=True
+            )
+        ]
         sums = [0.0, *itertools.accumulate(shares)]
         alive, chances = 1.0, []
         for left, right in windows:
-            share = sums[right] - sums[left]
+            share = sums[min(right, count)] - sums[left]
             chances.append(min(_ratio(share, alive), 1.0))
             alive = max(alive - share, 0.0)
         return chances
@@ -261,38 +274,10 @@ class LifeTable:
         width = SMOOTHING * spread * math.pow(max(ends, 1.0), SMOOTHING_EXPONENT)
         return min(max(round(width), 1), MOST_NEIGHBOURS)
 
-    def _median(self) -> float | None:
+    def _median(self, until: Sequence[float]) -> float | None:
         if math.fsum(self._ended) < 2:  # noqa: PLR2004 - one end tells no middle
             return None
-        until = self._ends_until()
         return EDGES[bisect.bisect_left(until, min(0.5, until[-1])) + 1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prior:
-    """What is assumed before anything is seen: the chance of ending in each bin, the share that survives."""
-
-    chances: Sequence[float]
-    survival: Sequence[float]
-
-
-@functools.lru_cache(maxsize=16)
-def _prior(grain: float) -> _Prior:
-    survival = array("d", (math.exp(-_relative(edge, grain)) for edge in EDGES))
-    chances = array("d", (1 - after / before for before, after in itertools.pairwise(survival)))
-    return _Prior(chances, survival)
-
-
-def _relative(age: float, grain: float) -> float:
-    return age / grain if age < grain else 1.0 + math.log(age / grain)
-
-
-@functools.lru_cache(maxsize=16)
-def unknown_curve(grain: float) -> SurvivalCurve:
-    """The curve of a workflow of which nothing was seen yet; for ``grain`` see :class:`LifeTable`."""
-    prior = _prior(grain)
-    density = array("d", (before - after for before, after in itertools.pairwise(prior.survival)))
-    return SurvivalCurve(prior.survival, array("d", [1.0] * (BINS + 1)), None, 0.0, density)
 
 
 def _ratio(part: float, whole: float) -> float:

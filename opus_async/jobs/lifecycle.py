@@ -2,8 +2,8 @@
 
 bind -> prepare (files) -> create (an id, no bill yet) -> start (the bill) -> watch -> collect
 
-An id belongs to one job: when the platform gives one out again, it is refused and another job made. A job
-that was made for another version or workflow is never started.
+All up to the start is in :mod:`opus_async.jobs.launch`. While a job is watched nothing is kept of its run but
+one small object (:class:`~opus_async.jobs.job_run.JobRun`), so that ten thousand may be.
 
 With a :class:`~opus_async.platform.JobJournal` each step that must outlive the process is recorded in time;
 with a :class:`~opus_async.platform.RecoveredJob` the work of an earlier process is continued.
@@ -13,50 +13,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Generic, NoReturn, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep, no_hint
-from opus_async.errors import InvalidInputs, OpusError, ProtocolError
+from opus_async.errors import OpusError
 from opus_async.events import NO_CURRENT_JOB, current_job
-from opus_async.jobs.ended import Overdue
+from opus_async.jobs.ended import AFTER_DEADLINE, Ended, Overdue
 from opus_async.jobs.job_ids import JobIds
-from opus_async.jobs.job_run import JobRun
+from opus_async.jobs.job_run import NO_WAITS, JobRun
 from opus_async.jobs.job_slots import JobSlots
+from opus_async.jobs.launch import Launcher, ReadStatus
 from opus_async.jobs.pausing import OnPaused, WhenPaused
-from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
-from opus_async.jobs.request_check import is_timeout, problems_of
+from opus_async.jobs.previous_job import Superseded, give_way_if_accepted
+from opus_async.jobs.request_check import is_timeout
 from opus_async.jobs.run_errors import Hint, deadline_exceeded, located, unexpected, what_is_left
-from opus_async.jobs.start import JobStarter
-from opus_async.jobs.waiting import wait_for_end
+from opus_async.jobs.waiting import answer_pause, watch
 from opus_async.jobs.watch import Watcher
-from opus_async.models import JobRequest, JobStatus
+from opus_async.jobs.watched import WatchedJob
+from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import (
     NEW_JOB,
     BoundT,
-    IdTaken,
     JobHandedBack,
     JobJournal,
-    JobResult,
     JobTakenAway,
     Platform,
     ReadyT,
     RecoveredJob,
-    RetryRequest,
 )
 from opus_async.stages import PAUSED
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.wait_clock import wait_clock
+from opus_async.transport.wait_clock import WaitClock, wait_clock
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
-
-MAX_CREATES = 5
-"""Jobs made for one request: an id that comes twice comes from a cache in between, which soon runs out."""
-
-ReadStatus: TypeAlias = Callable[[], Awaitable[JobStatus]]
-"""Reads the status of one job, with retries."""
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
@@ -95,9 +87,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self.on_left: Callable[[str, str], None] = _log_left
         self.platform = platform
         self._watcher = watcher
-        self._starter = JobStarter(platform, policy)
-        self._old_jobs = PreviousJobs(platform, watcher, self._starter)
-        self._ids = JobIds() if ids is None else ids
+        self._launcher = Launcher(platform, watcher, policy, JobIds() if ids is None else ids)
         self._job_timeout = job_timeout
         self._notify = notify
         self._hint = hint
@@ -142,66 +132,117 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             JobTakenAway: Another process has the job now; raised by the journal.
             JobHandedBack: It is started; only with ``until_started``.
         """
-        client_wait = 0.0 if self._slots is None else await self._slots.acquire()
-        try:
-            run = JobRun(request, index, self.platform, self._notify, journal, client_wait=client_wait)
-            return await self._run(
-                run, request, recovered, on_paused, confirm_exists, until_started=until_started
-            )
-        finally:
-            if self._slots is not None:
-                self._slots.release()
+        come_to = await self.begin(
+            request,
+            index=index,
+            recovered=recovered,
+            journal=journal,
+            on_paused=on_paused,
+            confirm_exists=confirm_exists,
+            until_started=until_started,
+        )
+        while isinstance(come_to, JobRun):
+            try:
+                await come_to.readiness()
+            except asyncio.CancelledError as cancelled:
+                self.leave(come_to, cancelled)
+                raise
+            come_to = await self.go_on(come_to)
+        return come_to
 
-    async def _run(
+    async def begin(
         self,
-        run: JobRun,
         request: JobRequest,
-        recovered: RecoveredJob,
-        on_paused: OnPaused,
-        confirm_exists: ReadStatus | None,
         *,
-        until_started: bool,
-    ) -> JobOutcome:
-        """Run the job in its slot; arguments as in :meth:`run`."""
-        current_job.set(run.current)
-        run.exists = confirm_exists is None
-        clock_before = wait_clock.set(run.waits)
-        self._attach(run, request, recovered)
+        index: int = 0,
+        recovered: RecoveredJob = NEW_JOB,
+        journal: JobJournal | None = None,
+        on_paused: OnPaused = WhenPaused.WAIT,
+        confirm_exists: ReadStatus | None = None,
+        until_started: bool = False,
+    ) -> JobOutcome | JobRun:
+        """Get a job to run, for whoever need not wait for its end in a task; see :meth:`run`.
+
+        Returns:
+            The outcome; or the run of a job that is watched: when it is ready, :meth:`go_on`. Until then it
+            can be left with :meth:`leave`.
+        """
+        client_wait = 0.0 if self._slots is None else await self._slots.acquire()
         timeout = self._job_timeout if request.timeout is None else request.timeout
-        if not is_timeout(timeout):
-            timeout = None  # it is refused below, with the rest
+        run = JobRun(
+            request,
+            index,
+            self.platform,
+            self._notify,
+            journal,
+            on_paused=on_paused,
+            retry=recovered.retry,
+            timeout=timeout if is_timeout(timeout) else None,  # it is refused below, with the rest
+            client_wait=client_wait,
+        )
+        run.exists = confirm_exists is None
+        start = self._start(run, request, recovered, confirm_exists, until_started=until_started)
+        return await self._come_to(run, start, run.until)
+
+    async def go_on(self, run: JobRun) -> JobOutcome | JobRun:
+        """Go on with a job that is watched no more: collect what it left, or answer its pause.
+
+        Returns:
+            As :meth:`begin`.
+
+        Raises:
+            OpusError: As :meth:`run`.
+        """
+        watched, run.watched = run.watched, None
+        assert watched is not None  # noqa: S101 - it was returned as the run of a watched job
+        until = run.until
+        if until is not None and not _pauses(watched):
+            until += AFTER_DEADLINE
+        return await self._come_to(run, self._end(run, watched), until)
+
+    def leave(self, run: JobRun, cancelled: asyncio.CancelledError | None = None) -> None:
+        """Wait no more for a job that is watched, and say what becomes of it.
+
+        Args:
+            run: Its run.
+            cancelled: What ended the wait; it is told, too.
+        """
+        if run.watched is not None:
+            self._watcher.unwatch(run.watched)
+        self._tell_what_is_left(run, cancelled)
+        self._let_go(run)
+
+    def hint_to_wait(self, job_id: str) -> str:
+        """How a program waits for a job that it did not see the end of; empty where nobody says."""
+        return self._hint(NextStep(NextAction.WAIT_FOR_JOB, job_id))
+
+    async def _come_to(
+        self, run: JobRun, work: Coroutine[Any, Any, None], until: float | None
+    ) -> JobOutcome | JobRun:
+        """Do a part of the run of a job: to its end, or to where it is watched.
+
+        Args:
+            run: The job.
+            work: The part.
+            until: When it must be done, by the event loop's clock; None for no bound.
+        """
+        current_job.set(run.current)
+        run.waits = WaitClock()
+        clock_before = wait_clock.set(run.waits)
+        deadline = None
         try:
-            async with asyncio.timeout(timeout) as deadline:
-                started_here = await self._get_to_run(run, request, recovered, confirm_exists)
-                if until_started and not run.ended:
-                    _hand_back(run)
-                if not run.ended:
-                    await wait_for_end(
-                        run,
-                        self.platform,
-                        self._watcher,
-                        deadline,
-                        poll_now=not started_here,
-                        on_paused=on_paused,
-                        hint=self._hint,
-                    )
-                run.collected = await self._collect(run, recovered)
+            if until is None:
+                await work
+            else:
+                async with asyncio.timeout_at(until) as deadline:
+                    await work
         except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
             run.error = located(error, run, self.platform.stages, self._hint)
         except (TimeoutError, Overdue) as error:
-            run.error = (
-                deadline_exceeded(
-                    run,
-                    timeout,
-                    self.platform.stages,
-                    self._hint,
-                    workflow_id=self.platform.workflow_id,
-                )
-                if deadline.expired() or isinstance(error, Overdue)
-                else unexpected(error, run)
-            )
+            is_late = isinstance(error, Overdue) or (deadline is not None and deadline.expired())
+            run.error = self._late(run) if is_late else unexpected(error, run)
         except Exception as error:
             log.exception("job %s: unexpected", run.job_id)
             run.error = unexpected(error, run)
@@ -211,180 +252,80 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         finally:
             current_job.set(NO_CURRENT_JOB)
             wait_clock.reset(clock_before)
-            if run.job_id is not None:
-                self._release(run.job_id)
-        return run.finish(self._hint)
+            if run.watched is None:
+                self._let_go(run)
+        if run.watched is None:
+            return run.finish(self._hint)
+        run.waits = NO_WAITS
+        return run
 
-    def hint_to_wait(self, job_id: str) -> str:
-        """How a program waits for a job that it did not see the end of; empty where nobody says."""
-        return self._hint(NextStep(NextAction.WAIT_FOR_JOB, job_id))
+    async def _start(
+        self,
+        run: JobRun,
+        request: JobRequest,
+        recovered: RecoveredJob,
+        confirm_exists: ReadStatus | None,
+        *,
+        until_started: bool,
+    ) -> None:
+        """Get the job to run, and have it watched."""
+        self._launcher.attach(run, request, recovered)
+        started_here = await self._launcher.get_to_run(run, request, recovered, confirm_exists)
+        if run.ended:
+            await self._collect(run)
+        elif until_started:  # it is left to whoever collects it
+            run.enter_stage(PAUSED)
+            raise JobHandedBack
+        else:
+            watch(run, self.platform, self._watcher, poll_now=not started_here)
 
-    def _attach(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> None:
-        """Take over the job that an earlier process created, if it did."""
-        run.job_id, run.alias, run.start_sent = (
-            recovered.remote_id,
-            recovered.alias,
-            recovered.starts_sent > 0,
-        )
-        if recovered.remote_id is not None:
-            self._ids.take(recovered.remote_id)
-            self.platform.attach(
-                recovered.remote_id,
-                request,
-                starts_sent=recovered.starts_sent,
-                accepted=recovered.start_accepted,
-                overtaken=recovered.overtaken,
-                other_version=recovered.made_for_other_version,
-                alias=recovered.alias,
-            )
+    async def _end(self, run: JobRun, watched: WatchedJob) -> None:
+        """Collect what the job left, or answer its pause and have it watched again."""
+        ended = watched.ending()
+        run.noticed(ended)
+        if ended.status.is_terminal:
+            run.end = ended
+            await self._collect(run)
+        else:
+            await answer_pause(run, self.platform, ended.status, self._hint)
+            watch(run, self.platform, self._watcher, poll_now=True)
 
-    async def _get_to_run(
-        self, run: JobRun, request: JobRequest, recovered: RecoveredJob, confirm_exists: ReadStatus | None
-    ) -> bool:
-        """Get the job started, whatever an earlier process did; returns whether it was started here."""
-        if confirm_exists is not None:
-            await self._confirm_exists(run, request, confirm_exists)
-            return False
-        if recovered.retry is not None:
-            await self._ask_previous_job(run, recovered, recovered.retry)
-            return False
-        return not recovered.start_accepted and await self._start(run, request, recovered)
+    async def _collect(self, run: JobRun) -> None:
+        run.enter_stage(self.platform.stages.collect)
+        try:
+            run.collected = await self.platform.collect(run.known_id, run.known_status)
+        except OpusError as error:
+            if run.retry is not None:
+                give_way_if_accepted(run.retry, error)
+            raise
 
-    async def _confirm_exists(self, run: JobRun, request: JobRequest, read_status: ReadStatus) -> None:
-        """Raise if there is no such job. An end that is not COMPLETED is left to the watcher to confirm."""
-        if problems := problems_of(request):
-            raise InvalidInputs(problems)
-        run.enter_stage(self.platform.stages.watch)
-        status = await read_status()
-        run.exists = True
-        if status == JobStatus.COMPLETED:
-            run.status_seen(status)
-
-    async def _ask_previous_job(self, run: JobRun, recovered: RecoveredJob, retry: RetryRequest) -> None:
-        """Ask the earlier job of a request that is tried again; returns if it counts after all."""
-        run.enter_stage(self.platform.stages.watch)
-        status = await self._old_jobs.ask(
-            run.known_id, retry, accepted=recovered.start_accepted, doubt=recovered.doubt
-        )
-        await run.start_accepted()
-        if status.is_terminal:
-            run.status_seen(status)
-
-    async def _start(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> bool:
-        """Start a job that is not known to run; returns whether it was started here."""
-        platform, stages = self.platform, self.platform.stages
-        starts_sent = recovered.starts_sent
-        if recovered.starts_sent and await self._start_took_effect(run, recovered):
-            return False
-        if recovered.made_for_other_version and run.job_id is not None:
-            platform.orphaned_jobs += not recovered.starts_sent
-            await self._supersede(run)
-        run.enter_stage(stages.bind)
-        if problems := problems_of(request):
-            raise InvalidInputs(problems)
-        bound = await platform.bind(request)
-        run.enter_stage(stages.prepare)
-        ready = await platform.prepare(bound)
-        for _ in range(MAX_CREATES):
-            try:
-                if run.job_id is None:
-                    await self._create(run, bound)
-                    starts_sent = 0
-                await self._send_start(run, ready, starts_sent=starts_sent)
-            except IdTaken as taken:
-                log.warning("job %s: this id came for another job, too; making a new one", taken)
-            else:
-                return True
-        raise ProtocolError(
-            f"The platform gave out the id of another job {MAX_CREATES} times when a new one was to be made; "
-            "nothing was started. Is there a proxy in between that keeps answers?",
-            stage=stages.create,
+    def _late(self, run: JobRun) -> OpusError:
+        return deadline_exceeded(
+            run, run.timeout, self.platform.stages, self._hint, workflow_id=self.platform.workflow_id
         )
 
-    async def _create(self, run: JobRun, bound: BoundT) -> None:
-        run.enter_stage(self.platform.stages.create)
-        job_id = await self.platform.create(bound)
-        if job_id in self._ids:
-            raise IdTaken(job_id)
-        self._ids.take(job_id)
-        await run.job_created(job_id)
+    def _let_go(self, run: JobRun) -> None:
+        """Free what the run of a job held: its slot, and its id."""
+        if run.job_id is not None:
+            self._launcher.release(run.job_id)
+        if self._slots is not None:
+            self._slots.release()
 
-    async def _supersede(self, run: JobRun) -> None:
-        """Record that a new job takes the place of the earlier one."""
-        if run.journal:
-            await run.journal.job_superseded(run.known_id)
-        self._forget(run)
-
-    def _forget(self, run: JobRun) -> None:
-        self._release(run.known_id)
-        run.job_id = None
-
-    def _release(self, job_id: str) -> None:
-        self._ids.release(job_id)
-        self.platform.release(job_id)
-
-    async def _start_took_effect(self, run: JobRun, recovered: RecoveredJob) -> bool:
-        """Whether a start request of an earlier process took effect; if not, one more may be sent."""
-        run.enter_stage(self.platform.stages.start)
-        lost = OpusError("An earlier process got no answer to the order to start")
-        if not await self._starter.start_took_effect(
-            run.known_id,
-            lost,
-            starts_sent=recovered.starts_sent,
-            doubt=recovered.doubt,
-            on_doubt=run.second_start_forbidden,
-        ):
-            run.start_sent = False
-            return False
-        await run.start_accepted()
-        return True
-
-    async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
-        run.enter_stage(self.platform.stages.start)
-
-        async def before_send() -> None:
-            if run.journal:
-                try:
-                    await run.journal.start_intent(run.known_id)
-                except IdTaken:
-                    self._forget(run)
-                    raise
-            run.start_sent = True
-
-        await self._starter.start(
-            run.known_id,
-            ready,
-            starts_sent=starts_sent,
-            before_send=before_send,
-            on_doubt=run.second_start_forbidden,
-        )
-        await run.start_accepted()
-
-    def _tell_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
+    def _tell_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError | None) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
         if not run.start_sent or run.journal:  # a journal knows it, and for longer than we do
             return
         if not run.ended:
             self.abandoned.append(run.known_id)
         left = what_is_left(run, self._hint)
-        cancelled.add_note(left)
+        if cancelled is not None:
+            cancelled.add_note(left)
         self.on_left(run.known_id, left)
 
-    async def _collect(self, run: JobRun, recovered: RecoveredJob) -> JobResult:
-        run.enter_stage(self.platform.stages.collect)
-        try:
-            return await self.platform.collect(run.known_id, run.known_status)
-        except OpusError as error:
-            if recovered.retry is not None:
-                give_way_if_accepted(recovered.retry, error)
-            raise
+
+def _pauses(watched: WatchedJob) -> bool:
+    return isinstance(watched.result, Ended) and not watched.result.status.is_terminal
 
 
 def _log_left(_: str, left: str) -> None:
     log.warning("Cancelled. %s", left)
-
-
-def _hand_back(run: JobRun) -> NoReturn:
-    """Leave a job that is started to whoever collects it."""
-    run.enter_stage(PAUSED)
-    raise JobHandedBack

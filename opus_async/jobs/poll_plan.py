@@ -15,11 +15,10 @@ import functools
 import math
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from opus_async.jobs.life_table import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
+from opus_async.jobs.survival import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
 
-LONG = 2.0
+LONG = 4.0
 """Times the median run time. Up to there a second late counts the same for all jobs; for a longer one it
 counts less, in proportion: nobody minds a minute after a day. While no median is known, each job counts by
 its age."""
@@ -54,7 +53,16 @@ class PollPlan:
         bound: The lateness to be expected at which a job is polled, as a share of the median run time.
     """
 
-    __slots__ = ("_ages", "_curve", "_scale", "_shortest", "_sparing_ages", "_wanted", "bound")
+    __slots__ = (
+        "_curve",
+        "_lateness",
+        "_rules",
+        "_scale",
+        "_shortest",
+        "_sparing_rules",
+        "_wanted",
+        "bound",
+    )
 
     def __init__(
         self, curve: SurvivalCurve, detect_lag: float, shortest: float, bound: float | None = None
@@ -63,11 +71,11 @@ class PollPlan:
         self._shortest = shortest
         least = shortest / 2 / detect_lag
         self._scale = (least, least) if curve.median is None else _scale(max(least, curve.median))
-        self._sparing_ages: _NextAges | None = None
+        self._lateness = _Lateness(curve.survival, *self._scale)
         self._wanted = detect_lag
-        lateness = _Lateness(curve.survival, *self._scale)
-        self.bound = self._bound_by_lateness(lateness, detect_lag, bound or 2 * detect_lag**2)
-        self._ages = self._by(lateness, self.bound)
+        self.bound = self._bound_by_lateness(detect_lag, bound or 2 * detect_lag**2)
+        self._rules = self._by(self.bound)
+        self._sparing_rules: tuple[_Rule, _Rule] | None = None
 
     def next_age(self, age: float, patience: float, *, sparing: bool = False) -> float:
         """The age at which a job is polled next that was seen running at this age.
@@ -80,30 +88,30 @@ class PollPlan:
         """
         if age >= EDGES[BINS]:
             return _OLD * age
-        ages, position = self._ages if not sparing else self._sparing(), bin_position(age)
-        due = value_at(ages.assumed, position)
+        by_evidence, assumed = self._rules if not sparing else self._sparing()
+        position = bin_position(age)
+        due = assumed.next_age(position)
         if due < age + patience:
-            due = min(age + patience, value_at(ages.by_evidence, position))
+            due = min(age + patience, by_evidence.next_age(position))
         return max(due, age + self._shortest)
 
-    def _sparing(self) -> _NextAges:
-        if self._sparing_ages is None:
-            lateness = _Lateness(self._curve.survival, *self._scale)
-            most = self._bound_by_lateness(lateness, SPARING_LATENESS * self._wanted, self.bound)
-            bound = min(self._bound_by_polls(lateness, most), most)
-            self._sparing_ages = self._by(lateness, max(self.bound, bound))
-        return self._sparing_ages
+    def _sparing(self) -> tuple[_Rule, _Rule]:
+        if self._sparing_rules is None:
+            most = self._bound_by_lateness(SPARING_LATENESS * self._wanted, self.bound)
+            bound = min(self._bound_by_polls(most), most)
+            self._sparing_rules = self._by(max(self.bound, bound))
+        return self._sparing_rules
 
-    def _by(self, lateness: _Lateness, bound: float) -> _NextAges:
+    def _by(self, bound: float) -> tuple[_Rule, _Rule]:
+        """The rule by what was seen alone, and with what is assumed before anything is seen."""
         by_evidence = _Lateness(self._curve.evidence, *self._scale)
-        return _NextAges(lateness.next_ages(bound), by_evidence.next_ages(bound))
+        return _Rule(by_evidence, bound), _Rule(self._lateness, bound)
 
-    def _bound_by_lateness(self, lateness: _Lateness, wanted: float, bound: float) -> float:
+    def _bound_by_lateness(self, wanted: float, bound: float) -> float:
         """Find the bound that gives this mean lateness, from a bound on that is not far off."""
         low, high = 1e-9, 1e3
         for _ in range(_ROUNDS):
-            ages = lateness.next_ages(bound)
-            mean, _ = lateness.of_whole_jobs(ages, self._shortest, self._curve.known_until)
+            mean, _ = self._of_whole_jobs(bound)
             if abs(mean - wanted) < TOLERANCE * wanted or high < 1.01 * low:
                 break
             low, high = (low, bound) if mean > wanted else (bound, high)
@@ -112,27 +120,19 @@ class PollPlan:
             bound = guess if low < guess < high else math.sqrt(low * high)
         return bound
 
-    def _bound_by_polls(self, lateness: _Lateness, most: float) -> float:
+    def _bound_by_polls(self, most: float) -> float:
         """Find the smallest bound, up to ``most``, by which jobs take no more polls than is sparing."""
         low, high = self.bound, max(self.bound, most)
         while high > _CLOSE * low:
             middle = math.sqrt(low * high)
-            ages = lateness.next_ages(middle)
-            _, polls = lateness.of_whole_jobs(ages, self._shortest, self._curve.known_until)
+            _, polls = self._of_whole_jobs(middle)
             low, high = (middle, high) if polls > SPARING_POLLS else (low, middle)
         return high
 
-
-class _NextAges(NamedTuple):
-    """For each edge the age of the next poll of a job seen running there.
-
-    Attributes:
-        assumed: With what is assumed before anything is seen.
-        by_evidence: By what was seen alone.
-    """
-
-    assumed: Sequence[float]
-    by_evidence: Sequence[float]
+    def _of_whole_jobs(self, bound: float) -> tuple[float, float]:
+        return self._lateness.of_whole_jobs(
+            _Rule(self._lateness, bound), self._shortest, self._curve.known_until
+        )
 
 
 def _scale(median: float) -> tuple[float, float]:
@@ -163,38 +163,36 @@ class _Lateness:
             self._passed.append(passed)
             self._running.append(running)
 
-    def next_ages(self, bound: float) -> array[float]:
-        """For each edge the age at which a job, seen running there, has the lateness of the bound."""
-        passed, running = self._passed, self._running
-        ages = array("d")
-        right = 0
-        for place, alive in enumerate(self._survival[:-1]):
-            right = max(right, place)  # the later it was seen running, the later is its next poll
-            since_passed, since_running = passed[place], running[place]
-            wanted = bound * alive
-            before = after = 0.0
-            while right < BINS:
-                after = (passed[right + 1] - since_passed) * alive - (running[right + 1] - since_running)
-                if after >= wanted:
-                    break
-                right += 1
-            if right == BINS:
-                ages.append(max(EDGES[BINS], _FAR * EDGES[place]))
-                continue
-            if right > place:
-                before = (passed[right] - since_passed) * alive - (running[right] - since_running)
-            share = (wanted - before) / (after - before) if after > before else 1.0
-            if right == place:
-                share = math.sqrt(max(share, 0.0))  # at first lateness grows with the square of time
-            ages.append(EDGES[right] + share * (EDGES[right + 1] - EDGES[right]))
-        ages.append(_FAR * EDGES[BINS])
-        return ages
+    def next_age(self, place: int, bound: float) -> float:
+        """The age at which a job, seen running at this edge, has the lateness of the bound."""
+        if place == BINS:
+            return _FAR * EDGES[BINS]
+        passed, running, alive = self._passed, self._running, self._survival[place]
+        so_far = passed[place] * alive - running[place]
+        wanted = so_far + bound * alive
+        left, right, step = place, place + 1, 1  # by larger and larger steps, then between the last two
+        while right < BINS and passed[right] * alive - running[right] < wanted:
+            step *= 2
+            left, right = right, min(right + step, BINS)
+        while right - left > 1:
+            middle = (left + right) // 2
+            if passed[middle] * alive - running[middle] < wanted:
+                left = middle
+            else:
+                right = middle
+        before, after = passed[left] * alive - running[left], passed[right] * alive - running[right]
+        if after < wanted:
+            return max(EDGES[BINS], _FAR * EDGES[place])
+        share = (wanted - before) / (after - before) if after > before else 1.0
+        if left == place:
+            share = math.sqrt(max(share, 0.0))  # at first lateness grows with the square of time
+        return EDGES[left] + share * (EDGES[right] - EDGES[left])
 
-    def of_whole_jobs(self, next_ages: Sequence[float], shortest: float, until: float) -> tuple[float, float]:
-        """The mean lateness of jobs that are polled at these ages, and how many polls they take.
+    def of_whole_jobs(self, rule: _Rule, shortest: float, until: float) -> tuple[float, float]:
+        """The mean lateness of jobs that are polled by a rule, and how many polls they take.
 
         Args:
-            next_ages: As :meth:`next_ages` gives them.
+            rule: When they are polled.
             shortest: Seconds. No two polls are closer together.
             until: Jobs that end within so many seconds are asked; 0 for all.
         """
@@ -202,7 +200,7 @@ class _Lateness:
         alive, passed, running = 1.0, 0.0, 0.0
         shares = [1.0]
         for _ in range(_MOST_POLLS):
-            age = max(value_at(next_ages, position), age + shortest)
+            age = max(rule.next_age(position), age + shortest)
             if age >= EDGES[-1]:
                 break
             position = bin_position(age)
@@ -215,6 +213,33 @@ class _Lateness:
         left = shares.pop()
         ended = max(1.0 - left, 1e-9)
         return late / ended, max(sum(share - left for share in shares) / ended, 1.0)
+
+
+class _Rule:
+    """When jobs are polled by a bound of lateness; reckoned for the edges that are asked for, and kept.
+
+    Args:
+        lateness: By the curve that is believed.
+        bound: The lateness to be expected at which a job is polled.
+    """
+
+    __slots__ = ("_ages", "_bound", "_lateness")
+
+    def __init__(self, lateness: _Lateness, bound: float) -> None:
+        self._lateness, self._bound = lateness, bound
+        self._ages: dict[int, float] = {}
+
+    def next_age(self, position: float) -> float:
+        """The age of the next poll of a job that was seen running at this position of the bins."""
+        left = int(position)
+        share = position - left
+        ages = self._ages
+        try:
+            return ages[left] * (1 - share) + ages[left + 1] * share
+        except KeyError:
+            for place in (left, left + 1):
+                ages[place] = self._lateness.next_age(place, self._bound)
+        return ages[left] * (1 - share) + ages[left + 1] * share
 
 
 @functools.lru_cache(maxsize=16)

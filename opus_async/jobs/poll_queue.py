@@ -11,13 +11,15 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.platform import StatusSource
 
 WORKFLOWS = 200
 """Workflows whose run times are remembered while none of their jobs is watched: about 50 kB each."""
+PLANNED_TOGETHER = 500
+"""Waiting jobs that are planned anew in one turn of the loop: some milliseconds."""
 COMPARED = 16
 """Workflows with late polls of which the most urgent one is polled first."""
 
@@ -37,6 +39,8 @@ class PollQueue:
         self._entries = itertools.count(1)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._planning: dict[WatchedWorkflow, asyncio.Handle] = {}
+        """The next turn of planning the jobs of a workflow anew, where that is not done yet."""
 
     def workflow(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
         """The state of a workflow, the same object at each call, unless it was idle for very long."""
@@ -52,25 +56,47 @@ class PollQueue:
         """Poll this job at this time of the loop's clock, instead of whenever it was due."""
         now = asyncio.get_running_loop().time()
         due = job.by_deadline(due, now)
-        job.entry, job.due = next(self._entries), due
         job.ready = max(due, now)
-        job.workflow.add(due, job)
+        self._set_due(job, due)
         self._enqueue(job.workflow)
 
     def plan_anew(self, workflow: WatchedWorkflow, due_of: Callable[[WatchedJob], float]) -> None:
-        """Ask for the due time of each waiting job of a workflow, and go by that from now on."""
-        now = asyncio.get_running_loop().time()
+        """Ask for the due time of each waiting job of a workflow, and go by that from now on.
 
-        def anew(job: WatchedJob) -> float:
+        Of a large crowd some are asked for in each turn of the loop, so that it does not stall.
+        """
+        if pending := self._planning.pop(workflow, None):
+            pending.cancel()
+        self._plan_some(workflow, due_of, iter(workflow.heap.copy()))
+
+    def _plan_some(
+        self,
+        workflow: WatchedWorkflow,
+        due_of: Callable[[WatchedJob], float],
+        waiting: Iterator[tuple[float, int, WatchedJob]],
+    ) -> None:
+        """Plan some of those that waited when it began, unless they were polled or are gone since then."""
+        self._planning.pop(workflow, None)
+        loop = asyncio.get_running_loop()
+        now, asked = loop.time(), 0
+        for _, entry, job in itertools.islice(waiting, PLANNED_TOGETHER):
+            asked += 1
+            if job.entry != entry or job.busy:
+                continue
             due = job.by_deadline(due_of(job), now)
+            if due == job.due:
+                continue
             if job.ready > now or due > now:  # what was due before has been waiting since then
                 job.ready = max(due, now)
-            job.due = due
-            return due
-
-        workflow.plan_anew(anew)
+            self._set_due(job, due)
         if workflow.heap:
             self._enqueue(workflow)
+        if asked == PLANNED_TOGETHER:
+            self._planning[workflow] = loop.call_soon(self._plan_some, workflow, due_of, waiting)
+
+    def _set_due(self, job: WatchedJob, due: float) -> None:
+        job.entry, job.due = next(self._entries), due
+        job.workflow.add(due, job)
 
     def take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
         """The jobs of the next poll, which are busy from now on; None when none is due."""
@@ -91,6 +117,13 @@ class PollQueue:
         self._idle.append(sleeper)
         await sleeper
 
+    def wake_for_due(self) -> None:
+        """End the wait of one worker now if something is due, or when something is."""
+        if self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
+            self.wake_worker()
+        else:
+            self._arm()
+
     def wake_worker(self) -> None:
         """End the wait of one worker."""
         while self._idle:
@@ -109,6 +142,8 @@ class PollQueue:
     def close(self) -> None:
         """Leave no timer behind."""
         self._disarm()
+        while self._planning:
+            self._planning.popitem()[1].cancel()
 
     def _forget_idle(self) -> None:
         """Forget the workflow that was idle for longest, if one is."""
@@ -149,9 +184,19 @@ class PollQueue:
             self._arm()
 
     def _arm(self) -> None:
-        self._disarm()
-        if self._queue:
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self.wake_worker)
+        """See that a worker wakes when the first is due: one that wakes too early looks and waits on.
+
+        A timer that is cancelled stays in the event loop's heap, where it costs more than such a look.
+        """
+        if not self._queue:
+            self._disarm()
+        elif self._timer is None or self._queue[0][0] < self._timer.when():
+            self._disarm()
+            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self.wake_worker()
 
     def _disarm(self) -> None:
         if self._timer:

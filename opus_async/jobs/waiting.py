@@ -1,17 +1,15 @@
-"""Waits for the end of one started job: through its pauses, and up to its deadline."""
+"""Has a started job watched until it ends, and answers its pauses on the way."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any
 
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import JobPaused
 from opus_async.gaps import gapped
-from opus_async.jobs.ended import AFTER_DEADLINE
 from opus_async.jobs.job_run import JobRun
-from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
+from opus_async.jobs.pausing import PausedJob, WhenPaused, answer_from
 from opus_async.jobs.run_errors import Hint
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
@@ -19,73 +17,50 @@ from opus_async.platform import JobResult, Platform
 from opus_async.stages import PAUSED
 
 
-async def wait_for_end(
-    run: JobRun,
-    platform: Platform[Any, Any],
-    watcher: Watcher,
-    deadline: asyncio.Timeout,
-    *,
-    poll_now: bool,
-    on_paused: OnPaused,
-    hint: Hint,
-) -> None:
-    """Wait until the job ends, through as many pauses as are answered here.
+def watch(run: JobRun, platform: Platform[Any, Any], watcher: Watcher, *, poll_now: bool) -> None:
+    """Have a job watched: its run is ready to be gone on with when it has ended, pauses, or is overdue.
 
     Args:
-        run: The job; told its status and its end.
+        run: The job; told its status.
         platform: Where it runs.
         watcher: Polls it.
-        deadline: Of the job. A last poll is made at it; for that, and for the results of a job that it shows
-            ended, it is put off by :data:`~opus_async.jobs.ended.AFTER_DEADLINE`.
         poll_now: Whether it may have ended long ago.
-        on_paused: What follows when it waits for a person.
-        hint: How a next step is taken, in the words of the front end.
-
-    Raises:
-        JobPaused: It waits for a person, and nobody answers it here.
-        Overdue: It has not ended by the deadline.
     """
-    until, watch = deadline.when(), platform.stages.watch
-    if run.stage != watch:
-        run.enter_stage(watch)
-    while True:
-        deadline.reschedule(None if until is None else until + AFTER_DEADLINE)
-        ended = await watcher.wait(
-            platform.status_source,
-            run.known_id,
-            workflow_id=platform.workflow_id,
-            on_status=run.status_seen,
-            poll_now=poll_now,
-            exists=True,
-            calls_back=platform.calls_back,
-            return_when_paused=on_paused is not WhenPaused.WAIT,
-            until=math.inf if until is None else until,
-        )
-        run.noticed(ended)
-        if ended.status.is_terminal:
-            run.end = ended
-            return
-        run.enter_stage(PAUSED)
-        deadline.reschedule(until)
-        await _resume(run, platform, ended.status, on_paused, hint)
-        run.enter_stage(watch)
-        poll_now = True
+    stage = platform.stages.watch
+    if run.stage != stage:
+        run.enter_stage(stage)
+    run.watched = watcher.watch(
+        run,
+        platform.status_source,
+        run.known_id,
+        workflow_id=platform.workflow_id,
+        poll_now=poll_now,
+        exists=True,
+        calls_back=platform.calls_back,
+        return_when_paused=run.on_paused is not WhenPaused.WAIT,
+        until=math.inf if run.until is None else run.until,
+    )
 
 
-async def _resume(
-    run: JobRun, platform: Platform[Any, Any], status: JobStatus, on_paused: OnPaused, hint: Hint
-) -> None:
+async def answer_pause(run: JobRun, platform: Platform[Any, Any], status: JobStatus, hint: Hint) -> None:
     """Have a pause answered, and resume the job.
+
+    Args:
+        run: The job.
+        platform: Where it runs.
+        status: As it was seen.
+        hint: How a next step is taken, in the words of the front end.
 
     Raises:
         JobPaused: Nobody answers it here.
     """
+    run.enter_stage(PAUSED)
     answer = None
-    if not isinstance(on_paused, WhenPaused) and platform.can_resume(status):
+    if not isinstance(run.on_paused, WhenPaused) and platform.can_resume(status):
         paused = PausedJob(
             remote_id=run.known_id, alias=run.alias, status=status, index=run.index, key=run.key
         )
-        answer = await answer_from(on_paused, paused)
+        answer = await answer_from(run.on_paused, paused)
     if answer is None:
         run.collected = JobResult(results=platform.last_seen(run.known_id))
         raise _paused(run, platform, status, hint)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final, Protocol
 
 from opus_async.events import CurrentJob
 from opus_async.jobs import polling
@@ -85,13 +84,6 @@ class WatchedWorkflow:
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
 
-    def plan_anew(self, due_of: Callable[[WatchedJob], float]) -> None:
-        """Ask for the due time of every job anew, in one pass."""
-        entries = [(due_of(job), entry, job) for _, entry, job in self.heap if job.entry == entry]
-        heapq.heapify(entries)
-        self.heap = entries
-        self.queued_for = math.inf
-
     def urgency(self, now: float) -> float:
         """For how long its first job was not polled, in terms of the interval that was planned."""
         due, _, job = self.heap[0]
@@ -104,7 +96,7 @@ class WatchedWorkflow:
         taken: list[WatchedJob] = []
         while self.heap and len(taken) < most:
             due, entry, job = self.heap[0]
-            stale = job.entry != entry or job.busy or job.done.done()
+            stale = job.entry != entry or job.busy
             if not stale and due > due_until:
                 break
             heapq.heappop(self.heap)
@@ -115,50 +107,143 @@ class WatchedWorkflow:
         return taken
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class WatchedJob(CallbackState):
-    """One watched job; belongs to the status poller alone."""
+class Waiter(Protocol):
+    """Who waits for a watched job. It is told by the poller, between two polls: it must be quick."""
 
-    remote_id: str
-    workflow: WatchedWorkflow
-    started: float
-    done: asyncio.Future[Ended]
-    on_status: Callable[[JobStatus], None] | None
-    last_running: float
-    """When it was last seen not terminal; its next poll is planned from there."""
-    current: CurrentJob
-    """The job that the events of its polls name."""
-    cohort: Cohort
-    """The jobs that it learns from, and that learn from it."""
-    until: float = math.inf
-    """The deadline of the wait: a poll that leaves after it is the last."""
-    last_seen_running: float | None = None
-    """When the last poll left that showed it not terminal; None when it may have ended long ago."""
-    is_scout: bool = False
-    """Whether it is polled as if there were no crowd, to find out for the others how long they run."""
-    foreign: bool = False
-    """Whether this client did not create it: then a 404 can be genuine."""
-    return_when_paused: bool = False
-    return_when_seen: bool = False
-    was_paused: bool = False
-    entry: int = 0
-    """The heap entry that counts; older ones of the same job are stale."""
-    due: float = 0.0
-    ready: float = 0.0
-    """Since when its next poll waits for its turn, or will: it is due then, or that was found out then."""
-    waited: float = 0.0
-    """Seconds for which its last poll waited for its turn."""
-    jitter: float = 1.0
-    busy: bool = False
-    woken: bool = False
-    paused_since: float | None = None
-    failing_since: float | None = None
-    consecutive_errors: int = 0
-    denials: int = 0
-    last_status: JobStatus | None = None
-    unconfirmed_end: JobStatus | None = None
-    """The bad end that the last poll showed, and that another one has to confirm."""
-    unconfirmed_ends: int = 0
+    def status_seen(self, status: JobStatus) -> None:
+        """A status was seen that is new, has changed, or is terminal."""
+
+    def watch_ended(self) -> None:
+        """The job is watched no more; what came of it is in its ``result``."""
+
+
+class _Nobody:
+    def status_seen(self, status: JobStatus) -> None: ...
+
+    def watch_ended(self) -> None: ...
+
+
+NOBODY: Final[Waiter] = _Nobody()
+"""Takes the place of who waited for a job that is watched no more."""
+
+
+class WatchedJob(CallbackState):
+    """One watched job. Only ``result`` is of use outside of the status poller.
+
+    Args:
+        waiter: Who waits for it.
+        remote_id: Its id.
+        workflow: Its workflow.
+        now: Seconds of the event loop's clock.
+        current: The job that the events of its polls name.
+        started_now: Whether it was started right before; else it may have ended long ago.
+
+    Attributes:
+        result: How the wait for it ended: None while it is watched, and where it was given up.
+    """
+
+    __slots__ = (
+        "busy",
+        "cohort",
+        "consecutive_errors",
+        "current",
+        "denials",
+        "due",
+        "entry",
+        "failing_since",
+        "foreign",
+        "is_over",
+        "is_scout",
+        "jitter",
+        "last_running",
+        "last_seen_running",
+        "last_status",
+        "paused_since",
+        "ready",
+        "remote_id",
+        "result",
+        "return_when_paused",
+        "return_when_seen",
+        "same_id",
+        "started",
+        "timer",
+        "unconfirmed_end",
+        "unconfirmed_ends",
+        "until",
+        "waited",
+        "waiter",
+        "was_paused",
+        "woken",
+        "workflow",
+    )
+
+    def __init__(
+        self,
+        waiter: Waiter,
+        remote_id: str,
+        workflow: WatchedWorkflow,
+        now: float,
+        current: CurrentJob,
+        *,
+        started_now: bool,
+    ) -> None:
+        super().__init__()
+        self.waiter = waiter
+        self.remote_id = remote_id
+        self.workflow = workflow
+        self.cohort = workflow.of_known_start if started_now else workflow.of_unknown_start
+        """The jobs that it learns from, and that learn from it."""
+        self.current = current
+        self.result: Ended | BaseException | None = None
+        self.is_over = False
+        """Whether it is watched no more."""
+        self.same_id: WatchedJob | None = None
+        """Another wait for the same job, begun later."""
+        self.started = now
+        self.until = math.inf
+        """The deadline of the wait: a poll that leaves after it is the last."""
+        self.timer: asyncio.TimerHandle | None = None
+        """Ends the wait when the last poll is not answered; None where it has no deadline."""
+        self.last_running = now
+        """When it was last seen not terminal; its next poll is planned from there."""
+        self.last_seen_running = now if started_now else None
+        """When the last poll left that showed it not terminal; None when it may have ended long ago."""
+        self.is_scout = False
+        """Whether it is polled as if there were no crowd, to find out for the others how long they run."""
+        self.foreign = False
+        """Whether this client did not create it: then a 404 can be genuine."""
+        self.return_when_paused = self.return_when_seen = False
+        self.entry = 0
+        """The heap entry that counts; older ones of the same job are stale."""
+        self.due = now
+        self.ready = now
+        """Since when its next poll waits for its turn, or will: it is due then, or that was found out
+        then."""
+        self.waited = 0.0
+        """Seconds for which its last poll waited for its turn."""
+        self.jitter = 1.0
+        self.busy = self.woken = False
+        self.was_paused = False
+        self.paused_since: float | None = None
+        self.failing_since: float | None = None
+        self.consecutive_errors = self.denials = 0
+        self.last_status: JobStatus | None = None
+        self.unconfirmed_end: JobStatus | None = None
+        """The bad end that the last poll showed, and that another one has to confirm."""
+        self.unconfirmed_ends = 0
+
+    def ending(self) -> Ended:
+        """How the watch of it ended, which it has.
+
+        Raises:
+            Overdue: The last poll has not shown the end, or was not answered.
+            OpusError: The status could not be read for too long; :mod:`opus_async.jobs.poll_errors` tells
+                which errors end the wait when.
+        """
+        if not isinstance(self.result, Ended):
+            assert self.result is not None  # noqa: S101 - asked once it has ended
+            raise self.result
+        return self.result
 
     def needs_confirmation(self, status: JobStatus) -> bool:
         """Whether another poll has to confirm this status first: a bad end, seen once."""

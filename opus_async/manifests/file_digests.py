@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import stat
 import threading
@@ -14,10 +13,10 @@ from typing import Protocol, TypeAlias
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import ProblemCode, Unfit
+from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
-_CHUNK = 1024 * 1024
 _CONCURRENCY = 4
 """Files read at once: a disk is not faster for more readers, and DNS look-ups use the same threads."""
 
@@ -81,11 +80,7 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
                 code=ProblemCode.NO_FILE,
                 file=path,
             )
-        digest = hashlib.sha256()
-        size = 0
-        while not stop.is_set() and (chunk := file.read(_CHUNK)):
-            digest.update(chunk)
-            size += len(chunk)
+        digest, size = sha256(file.readinto, stop, new_buffer())
         if not stop.is_set() and (size, stat_signature(os.fstat(file.fileno()))) != (
             before.st_size,
             stat_signature(before),
@@ -96,7 +91,7 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
                 code=ProblemCode.FILE_CHANGED,
                 file=path,
             )
-    return (*stat_signature(before), digest.hexdigest())
+    return (*stat_signature(before), digest)
 
 
 def _without_blocking(path: str, flags: int) -> int:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from opus_async.events import RequestKind, RequestRetried, RequestSent
 from opus_async.metrics.outages import RATE_WINDOW
 
-_REMEMBERED = 120.0
-"""Seconds for which a client sends less after a 429, at most: see ``AdaptiveRate.LIFT`` of the transport."""
+_REMEMBERED = 180.0
+"""Seconds for which a client sends less after a 429. A limit that holds requests back is met again by then:
+it is kept to for 90 s at the most, then exceeded within about a minute; see ``pace`` of the transport."""
 
 
 class Queued(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 from opus_async.errors import ProtocolError
 from opus_async.models import JobDetail
@@ -41,7 +40,7 @@ class JobSearch(AsyncIterator[JobDetail]):
         job_management.search(fields, offset=0, limit=page_size)  # tells a bad date now, not at the first job
         self.total: int | None = None
         self._api = api
-        self._searches = deque(replace(fields, status=status) for status in statuses)
+        self._searches = deque(fields._replace(status=status) for status in statuses)
         self._page_size = page_size
         self._offset = 0
         self._found = 0

@@ -30,11 +30,12 @@ from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusErr
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
-from opus_async.jobs.ended import AFTER_DEADLINE, Overdue
+from opus_async.jobs.ended import Overdue
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.start import JobStarter
-from opus_async.jobs.stream import Stream, WorkerPool
+from opus_async.jobs.stream import Stream
 from opus_async.jobs.watch import Watcher
+from opus_async.jobs.worker_pool import WorkerPool
 from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.ids import job_id_in
@@ -284,16 +285,12 @@ class Jobs:
             if self._notify.active:
                 self._notify(JobStatusSeen(index=0, key=None, job_id=job_id, status=status))
 
+        until = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
         try:
-            async with asyncio.timeout(None if timeout is None else timeout + AFTER_DEADLINE) as deadline:
-                until = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
-                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True, until=until)
-                return ended.status
+            ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True, until=until)
         except OpusError as error:
             raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None
-        except (TimeoutError, Overdue) as error:
-            if not deadline.expired() and not isinstance(error, Overdue):
-                raise
+        except Overdue:
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
             late = DeadlineExceeded(
                 gapped(f"The job has not ended within {{}} s: {literal(known)}", f"{timeout:g}"),
@@ -303,6 +300,7 @@ class Jobs:
             )
             step = NextStep(NextAction.WAIT_FOR_JOB, job_id)
             raise late.advised(step.action, hint(step)) from None
+        return ended.status
 
     @checked(job_ids=JOB_IDS)
     def wait_many(self, job_ids: Iterable[str]) -> Stream[tuple[str, JobStatus]]:

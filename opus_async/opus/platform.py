@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
@@ -52,7 +51,6 @@ OPERATION_LIMITS: Sequence[OperationLimit] = ()
 """The vendor documents no rate of its own for any kind of request."""
 JOB_PAGE = "https://app.opus.com/app/job/{job_id}"
 """Of jobs at the vendor's own host; where another host shows its jobs, or the app its cases, is not known."""
-_NOTHING_ASKED = JobRequest({})
 REQUESTS = 3
 """Of a job without files: initiate, execute, results."""
 REQUESTS_PER_FILE = 2
@@ -61,8 +59,19 @@ Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 Callback: TypeAlias = str | CallbackReceiver
 
 
-@dataclass(frozen=True, slots=True)
-class BoundJob:
+class _Making(NamedTuple):
+    """What a job was made with, as far as a check of its start has to know it: not its inputs.
+
+    Attributes:
+        version: Of the workflow.
+        given: Texts that its answers may quote.
+    """
+
+    version: Version
+    given: tuple[str, ...] = ()
+
+
+class BoundJob(NamedTuple):
     """A request checked against the schema; nothing sent yet."""
 
     request: JobRequest
@@ -116,8 +125,10 @@ class OpusPlatform:
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
         self._reading = asyncio.Lock()
-        self._requests: dict[str, JobRequest] = {}
-        """What each job under way was made for: its version, and what its answers may quote."""
+        self._plainly = _Making(version)
+        """Of most jobs."""
+        self._made: dict[str, _Making] = {}
+        """How each job under way was made."""
         self._of_other_version: set[str] = set()
         """Those jobs that were made for another version or workflow."""
         self._start_checker = StartChecker(api, self._make_shell if workflow_id else None)
@@ -217,13 +228,16 @@ class OpusPlatform:
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:
         """Remember what a job was made for, in whatever process, until it is released."""
-        self._requests[remote_id] = request
+        given = tuple(text for text in (request.title, request.description) if text)
+        version = self._version_of(request)
+        plain = not given and version == self._version
+        self._made[remote_id] = self._plainly if plain else _Making(version, given)
         if other_version:
             self._of_other_version.add(remote_id)
 
     def release(self, remote_id: str) -> None:
         """Forget a job that is done with here."""
-        self._requests.pop(remote_id, None)
+        self._made.pop(remote_id, None)
         self._of_other_version.discard(remote_id)
         self._start_checker.forget(remote_id)
 
@@ -249,9 +263,8 @@ class OpusPlatform:
         """
         if remote_id in self._of_other_version:
             return await self._start_checker.check_alone(remote_id)
-        request = self._requests.get(remote_id, _NOTHING_ASKED)
-        given = [text for text in (request.title, request.description) if text]
-        return await self._start_checker.check(remote_id, self._version_of(request), given=given)
+        made = self._made.get(remote_id, self._plainly)
+        return await self._start_checker.check(remote_id, made.version, given=made.given)
 
     def alias_of(self, remote_id: str) -> None:
         """None: a job of Opus has one id."""
@@ -331,7 +344,7 @@ class OpusPlatform:
                 version_id=version_id,
             )
         )
-        if shell in self._requests:  # a job compared with itself would always look never started
+        if shell in self._made:  # a job compared with itself would always look never started
             raise ProtocolError(
                 gapped(
                     "The platform gave out the id of job {} again when a new one was to be made. Is there a "

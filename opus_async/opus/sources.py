@@ -58,13 +58,16 @@ def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
 
 
 def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:
-    shown = repr(str(Path(path)))
     try:
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
         if not Path(path).exists():
-            raise Unfit("there is no file {}", shown, code=ProblemCode.NO_FILE, file=str(path)) from None
+            raise _no_file("there is no file {}", path) from None
         raise
     if not os.access(path, os.R_OK):
-        raise Unfit("{} cannot be read: permission denied", shown, code=ProblemCode.NO_FILE, file=str(path))
+        raise _no_file("{} cannot be read: permission denied", path)
     return source
+
+
+def _no_file(template: str, path: str | os.PathLike[str]) -> Unfit:
+    return Unfit(template, repr(str(Path(path))), code=ProblemCode.NO_FILE, file=str(path))

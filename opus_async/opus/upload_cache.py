@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
@@ -18,8 +18,7 @@ LIFE = 24 * 3600.0
 """Seconds for which an upload is believed to be there: our own caution."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentKey:
+class ContentKey(NamedTuple):
     """The key of the cache: the content of a file, and as what and where it is stored."""
 
     sha256: str
@@ -30,8 +29,7 @@ class ContentKey:
     workspace_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CachedUpload:
+class CachedUpload(NamedTuple):
     """A cached upload, and when it was made: seconds since the epoch."""
 
     file: UploadedFile

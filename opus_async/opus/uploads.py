@@ -107,15 +107,14 @@ class Uploader:
     async def _put_either_way(
         self, place: PresignedUpload, source: Source, on_progress: Progress | None
     ) -> None:
-        mime = mime_type(source.filename)
         typed = "content-type" in signed_headers(place.put_url)
         try:
-            await self._put(place, source, mime if typed else None, on_progress)
+            await self._put(place, source, mime_type(source.filename) if typed else None, on_progress)
         except UploadError as error:
             if error.status != FORBIDDEN or error.expired:
                 raise
             log.info("%s: storage said 403 (%s); trying the other Content-Type", source.filename, error.code)
-            await self._put(place, source, None if typed else mime, on_progress)
+            await self._put(place, source, None if typed else mime_type(source.filename), on_progress)
 
     async def _put(
         self, place: PresignedUpload, source: Source, content_type: str | None, on_progress: Progress | None

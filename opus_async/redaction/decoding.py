@@ -10,8 +10,8 @@ import binascii
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html.entities import html5
+from typing import NamedTuple
 
 _PASSES = 6
 """Layers of escapes that are undone."""
@@ -42,8 +42,7 @@ _PRINTABLE = re.compile(rb"[\t\n\r -~]{16,}")
 """So many characters of text do not come out of noise by accident."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A decoded text; each character with its place in the original.
 
     Attributes:

@@ -6,8 +6,7 @@ import re
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from opus_async.redaction.decoding import (
     BASE64,
@@ -47,23 +46,21 @@ REMEMBERED = 256
 _BASE64_DEPTH = 2
 _HINTS_IN = struct.Struct(f"{HINT}s")
 
-_SIGNED = (
+_SIGNED = (  # texts: re compiles each when it is first looked for, and keeps it
     # the query of a URL that is escaped
-    re.compile(r"https?://[^\s\"'<>?#\\]*(?:[?#]([^\s\"'<>\\]+))?", re.IGNORECASE),
-    re.compile(
-        r"\b(?:x-(?:amz|goog|ms|oss)-[a-z0-9-]{1,40}|awsaccesskeyid|googleaccessid|key-pair-id|signature|sig|policy)"
-        r"=([^\s&\"'<>\\,;)}]+)",
-        re.IGNORECASE,
+    r"(?i)https?://[^\s\"'<>?#\\]*(?:[?#]([^\s\"'<>\\]+))?",
+    (
+        r"(?i)\b(?:x-(?:amz|goog|ms|oss)-[a-z0-9-]{1,40}|awsaccesskeyid|googleaccessid|key-pair-id|signature|sig|policy)"
+        r"=([^\s&\"'<>\\,;)}]+)"
     ),
-    re.compile(
-        r"\bx-(?:amz|goog|ms|oss)-(?:signature|credential|security-token)[\"']?\s*:\s*[\"']?([^\s&\"'<>\\,;)}]+)",
-        re.IGNORECASE,
+    (
+        r"(?i)\bx-(?:amz|goog|ms|oss)-(?:signature|credential|security-token)[\"']?\s*:\s*[\"']?"
+        r"([^\s&\"'<>\\,;)}]+)"
     ),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(NamedTuple):
     """Several secrets, searched for at once.
 
     Attributes:
@@ -256,7 +253,7 @@ def _sub_groups(text: str, read: str, starts: Sequence[int], ends: Sequence[int]
     spans = [
         (starts[match.start(1)], ends[match.end(1) - 1], SIGNATURE_LABEL)
         for pattern in _SIGNED
-        for match in pattern.finditer(read)
+        for match in re.finditer(pattern, read)
         if match[1]
     ]
     return _replaced(text, spans)

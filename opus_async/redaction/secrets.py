@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from opus_async.redaction.decoding import View, as_bytes, read
@@ -41,8 +41,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SEPARATORS = re.compile(r"[-_.~/:,+@ ]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """A secret, prepared for searching. Made by the functions below.
 
     Attributes:

@@ -62,7 +62,7 @@ class BackoffSchedule:
         return max(wait, paused)
 
     def after_throttling(self, retry_after: float | None, paused: float) -> float:
-        """Seconds to wait after a 429, the shared pause of so many seconds included."""
+        """Seconds to wait after a 429, the pause of so many seconds included."""
         return paused if retry_after is not None else max(paused, self._next_wait())
 
     def capped(self, retry_after: float | None) -> float | None:

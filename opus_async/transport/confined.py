@@ -15,6 +15,8 @@ from pathlib import Path
 
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", 0)
 """To pass through a folder takes no permission to list it, where the system can tell the two apart."""
+_UNNAMED = frozenset({"", os.curdir, os.pardir})
+"""Parts of a path that name no file of the folder before them."""
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -41,6 +43,21 @@ class Confined(os.PathLike[str]):
             ValueError: It lies outside; the text completes "cannot be read (...)".
             OSError: It does not exist, or a link was put into the path.
         """
+        return self._reached_as_named() or self._reached_by_links()
+
+    def _reached_as_named(self) -> os.stat_result | None:
+        """The file, where no link and no ``..`` leads to it; most are so, and links take long to resolve."""
+        beginning = self.folder.rstrip(os.sep) + os.sep
+        names = self.path.removeprefix(beginning).split(os.sep)  # noqa: PTH206 - a Path would resolve some
+        if not self.path.startswith(beginning) or not _UNNAMED.isdisjoint(names):
+            return None
+        try:
+            found = _reached(self.folder, *names)
+        except OSError:
+            return None
+        return None if stat.S_ISLNK(found.st_mode) else found
+
+    def _reached_by_links(self) -> os.stat_result:
         folder, real = os.path.realpath(self.folder), os.path.realpath(self.path)
         if not lies_in(real, folder):
             raise ValueError(f"it lies outside of the folder {self.folder}")

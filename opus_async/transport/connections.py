@@ -15,11 +15,14 @@ import asyncio
 import functools
 import itertools
 import logging
+import math
 import select
+import time
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
@@ -44,13 +47,64 @@ class Wire(ResponseHandler):
     Attributes:
         number: Later connections have larger numbers.
         idle: Whether it waits in the pool, where no bytes may come.
+        exchanges: Requests that went over it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, numbers: itertools.count[int]) -> None:
         super().__init__(loop)
         self.number = next(numbers)
         self.idle = False
+        self.exchanges = 0
         self._answers = 0
+        self._deadline = math.inf
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+        self._poll: select.poll | None = None
+
+    def ask(self, message: bytes, *, deadline: float, response_has_body: bool) -> asyncio.Transport:
+        """Send a request whole, over the connection that is returned; its response can be read from then on.
+
+        Args:
+            message: All bytes of it.
+            deadline: When the response has to be there, by the loop's clock: then whoever reads it gets a
+                TimeoutError. To be ended by :meth:`leave`.
+            response_has_body: Whether a response can have one: not to a HEAD.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise aiohttp.ServerDisconnectedError
+        self.set_response_params(skip_payload=not response_has_body, read_until_eof=True)
+        self._deadline = deadline
+        if deadline < self._alarm_at:  # else an earlier request's alarm sets itself anew for this one
+            self._set_alarm(deadline)
+        transport.write(message)
+        return transport
+
+    def leave(self) -> None:
+        """End an exchange: nobody reads its response any more."""
+        self.idle = True
+        self._deadline = math.inf
+        transport = self.transport
+        if transport is not None and transport.get_write_buffer_size():  # answered before all of it was sent
+            self.force_close()
+            self.abort()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read: the system has received no bytes, and no end."""
+        if self._poll is None:
+            socket = None if self.transport is None else self.transport.get_extra_info("socket")
+            if socket is None:
+                return True
+            self._poll = select.poll()
+            self._poll.register(socket.fileno(), select.POLLIN)
+        return not self._poll.poll(0)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take note that it is closed."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        super().connection_lost(exc)
 
     def set_idle(self) -> None:
         """Mark it as idle: the exchange has ended."""
@@ -64,9 +118,15 @@ class Wire(ResponseHandler):
         else:
             super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Go on reading where it was paused: each body that is read asks for it, and few were paused."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def set_response_params(self, **options: Any) -> None:
         """Begin an exchange."""
         self._answers = 0
+        self.exchanges += 1
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
@@ -77,6 +137,24 @@ class Wire(ResponseHandler):
             self.set_exception(TwoAnswers())
         else:
             super().feed_data(data, size)
+
+    def _set_alarm(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = self._loop.call_at(when, self._ring), when
+
+    def _ring(self) -> None:
+        """Fail the exchange whose deadline has come; set the alarm again for one that began meanwhile."""
+        self._alarm, self._alarm_at = None, math.inf
+        if self._deadline == math.inf:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm(self._deadline)
+            return
+        late = TimeoutError()
+        self.set_exception(late)
+        if self._payload is not None:
+            self._payload.set_exception(late)
 
 
 class Connections(aiohttp.TCPConnector):
@@ -108,23 +186,66 @@ class Connections(aiohttp.TCPConnector):
                 return connection
             connection.close()
 
+    def take_idle(self, key: ConnectionKey, url: URL) -> Wire | None:
+        """The connection that is idle for the longest, as :meth:`connect` would find it; to be given back.
+
+        Args:
+            key: Of the requests that it is for.
+            url: Of its host.
+
+        Returns:
+            None where there is none, or the first is not fit to be used.
+        """
+        idle = self._conns.get(key)
+        if not idle:
+            return None
+        wire, since = idle[0]
+        if (
+            not isinstance(wire, Wire)
+            or not wire.is_connected()
+            or time.monotonic() - since > (self._keepalive_timeout or math.inf)
+            or not self._is_quiet(wire, url)
+        ):
+            return None
+        idle.popleft()
+        if not idle:
+            del self._conns[key]
+        self._acquired.add(wire)
+        wire.idle = False
+        return wire
+
+    async def take_new(self, request: aiohttp.ClientRequest, clock: aiohttp.ClientTimeout) -> Wire:
+        """A connection that :meth:`connect` finds or opens; to be given back.
+
+        Raises:
+            aiohttp.ClientError: None came to be.
+        """
+        try:
+            connection = await self.connect(request, [], clock)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        wire, connection._protocol = connection.protocol, None  # noqa: SLF001 - it comes back by give_back
+        assert isinstance(wire, Wire)  # noqa: S101 - no other is made here
+        return wire
+
+    def give_back(self, key: ConnectionKey, wire: Wire, *, usable: bool) -> None:
+        """Give a connection back after its exchange.
+
+        Args:
+            key: Of the requests that it was for.
+            wire: The connection.
+            usable: Whether the exchange came to its end, so that another one may follow.
+        """
+        wire.leave()
+        self._release(key, wire, should_close=not usable)
+
     def _is_quiet(self, wire: Wire, url: URL) -> bool:
-        if wire.number < self._first_trusted.get((url.host, url.port), 0):
+        if self._first_trusted and wire.number < self._first_trusted.get((url.host, url.port), 0):
             return False
-        if wire.should_close or _has_something_to_read(wire.transport):
+        if wire.should_close or not wire.is_quiet:
             _tell(wire.transport)
             return False
         return True
-
-
-def _has_something_to_read(transport: asyncio.Transport | None) -> bool:
-    """Whether the system has received bytes or the end, which the loop has not read yet."""
-    socket = None if transport is None else transport.get_extra_info("socket")
-    if socket is None:
-        return False
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _tell(transport: asyncio.Transport | None) -> None:

@@ -7,8 +7,8 @@ prove that a file is complete: they are counted against the sizes that storage a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from opus_async.errors import DownloadError, TransportError
 from opus_async.gaps import gapped
@@ -38,8 +38,7 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A downloaded file, complete and on the disk.
 
     Attributes:

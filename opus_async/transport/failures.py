@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opus_async.errors import (
     APIError,
@@ -28,8 +28,7 @@ _STORAGE_SLOW = frozenset({"SlowDown", "ServiceUnavailable", "RequestLimitExceed
 _STORAGE_AGAIN = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A failed attempt.
 
     Attributes:

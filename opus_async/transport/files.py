@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
+from typing import cast
 
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 
 from opus_async.errors import TransportError, UploadError
 from opus_async.gaps import gapped
@@ -99,36 +101,62 @@ async def put_file(
     reading = await source.open()
     try:
         body = _FileBody(source, reading, bandwidth, on_progress)
-        response = await _put(http, url, body, content_type=content_type, stall=stall)
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        put = _put_whole if source.size <= CHUNK and http.sends_whole(url) else _put_in_chunks
+        response, unsent = await put(http, url, body, headers, stall)
         if response.status not in _OK:
             raise _refused(source.filename, response, url)
-        if body.left:
-            raise _answered_early(url, source.size - body.left, source)
+        if unsent:
+            raise _answered_early(url, source.size - unsent, source)
         return response
     finally:
         reading.close()
 
 
-async def _put(http: Http, url: str, body: _FileBody, *, content_type: str | None, stall: float) -> Response:
+async def _put_whole(
+    http: Http, url: str, body: _FileBody, headers: Mapping[str, str], stall: float
+) -> tuple[Response, int]:
+    """Send all of a small file in one piece; returns the response, and how many bytes had not left then."""
     try:
-        async with asyncio.timeout(None) as limit:
-            body.watch = StallWatch(limit, stall, body)
-            try:
-                if content_type is None:
-                    return await http.put(url, body, headers={}, skip_auto_headers=("Content-Type",))
-                return await http.put(url, body, headers={"Content-Type": content_type})
-            except TransportError as error:
-                failure = error
-            finally:
-                body.watch.stop()
-                if body.left:
-                    body.abort()  # a polite close would wait for a server that no longer reads
-                await body.settled()
+        content = await body.whole(stall)
     except TimeoutError:
-        failure = _stalled(url, body, stall)
+        raise _stalled(url, body, stall) from None
+    watch = StallWatch(stall, body)
+
+    def sent(transport: asyncio.Transport) -> None:
+        body.transport = transport
+        body.passed(len(content))
+        watch.start()
+
+    try:
+        return await http.put_whole(url, content, headers=headers, on_sent=sent)
+    except TransportError as error:
+        failure = error
+    finally:
+        watch.stop()
+    raise _stalled(url, body, stall) if watch.expired else failure
+
+
+async def _put_in_chunks(
+    http: Http, url: str, body: _FileBody, headers: Mapping[str, str], stall: float
+) -> tuple[Response, int]:
+    """Send a file chunk by chunk; returns the response, and how many bytes had not left then."""
+    body.watch = watch = StallWatch(stall, body)
+    try:
+        skipped = () if headers else ("Content-Type",)
+        response = await http.put(url, body, headers=headers, skip_auto_headers=skipped)
+    except TransportError as error:
+        failure = error
+    else:
+        return response, body.left
+    finally:
+        watch.stop()
+        if body.left:
+            body.abort()  # a polite close would wait for a server that no longer reads
+        await body.settled()
     if body.failure is not None:
         raise body.failure
-    raise failure
+    raise _stalled(url, body, stall) if watch.expired else failure
 
 
 class _FileBody(Body):
@@ -151,6 +179,37 @@ class _FileBody(Body):
         self._bandwidth = bandwidth
         self._on_progress = on_progress
 
+    async def whole(self, stall: float) -> bytes | memoryview:
+        """Read all of it, at most a chunk.
+
+        Raises:
+            UploadError: The file has changed.
+            TimeoutError: Nothing could be read for ``stall`` seconds.
+        """
+        size = self._source.size
+        content: bytes | memoryview | None = self._reading.read_now(memoryview(bytearray(size)), 0)
+        if content is None or len(content) < size:
+            async with asyncio.timeout(stall):
+                content = await self._read_in_thread(size)
+        if self._bandwidth is not None:
+            await self._bandwidth.spend(size)
+        await self._reading.check()
+        return content
+
+    async def _read_in_thread(self, size: int) -> bytes:
+        content = b""
+        while len(content) < size:
+            more = await self._reading.read(size - len(content), len(content))
+            if not more:
+                raise changed(self._source.filename)
+            content += more
+        return content
+
+    def passed(self, size: int) -> None:
+        """Count bytes as sent, and tell whoever listens."""
+        self.sent += size
+        self._report()
+
     async def produce(self, writer: AbstractStreamWriter) -> None:
         """Send chunk by chunk; the last one only when the file is unchanged."""
         self.watch.start()
@@ -163,38 +222,54 @@ class _FileBody(Body):
 
     async def _send(self, writer: AbstractStreamWriter) -> None:
         size = self._source.size
-        buffer = memoryview(bytearray(min(CHUNK, size)))
-        answered = early_answer(self.transport)
-        turn = _TURN
         if size == 0:
             await self._reading.check()
+            return
+        buffer = await self._send_chunk(writer, None)
+        if self.sent == size:
+            return
+        answered = early_answer(self.transport)
+        turn = _TURN
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=1)  # at most one chunk waits in it
         while self.sent < size:
-            if self.transport is not None and self.transport.get_write_buffer_size():
-                buffer = memoryview(bytearray(len(buffer)))  # the old one still waits in the transport
+            if buffer is None:
+                await writer.drain()
             if answered():
                 for _ in range(_TURNS_FOR_AN_ANSWER):  # aiohttp reads it, and cancels us if it is final
                     await asyncio.sleep(0)
             elif self.sent >= turn:
                 turn = self.sent + _TURN
                 await asyncio.sleep(0)
-            chunk = await self._next_chunk(buffer, size)
-            if self._bandwidth is not None:
-                with self.watch.suspended():
-                    await self._bandwidth.spend(len(chunk))
-            if self.sent + len(chunk) >= size:
-                await self._reading.check()
-            await writer.write(chunk)
-            self.sent += len(chunk)
-            self._report()
+            buffer = await self._send_chunk(writer, buffer)
 
-    async def _next_chunk(self, buffer: memoryview, size: int) -> memoryview:
-        left = size - self.sent
-        chunk = self._reading.read_now(buffer[: min(left, CHUNK)], self.sent)
+    async def _send_chunk(self, writer: AbstractStreamWriter, buffer: memoryview | None) -> memoryview | None:
+        """Send what comes next.
+
+        Args:
+            writer: Where to.
+            buffer: To read into; None for a new one.
+
+        Returns:
+            The buffer, for the next chunk; None where the transport has not sent it all: it may need it.
+        """
+        left = self._source.size - self.sent
+        if buffer is None:
+            buffer = memoryview(bytearray(min(left, CHUNK)))
+        chunk = self._reading.read_now(buffer[:left], self.sent)
         if chunk is None:
             chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
         if chunk.nbytes == 0:
             raise changed(self._source.filename)
-        return chunk
+        if self._bandwidth is not None:
+            with self.watch.suspended():
+                await self._bandwidth.spend(len(chunk))
+        if len(chunk) >= left:
+            await self._reading.check()
+        await cast("StreamWriter", writer).write(chunk, drain=False)
+        self.passed(len(chunk))
+        waits = self.transport is not None and self.transport.get_write_buffer_size()
+        return None if waits else buffer
 
     def _report(self) -> None:
         if self._on_progress is None:

@@ -15,6 +15,12 @@ from collections.abc import Callable
 from opus_async.errors import ConfigurationError
 
 
+class _Here:
+    """This process, by its id: ``os.getpid`` is a system call, and each request asks."""
+
+    process = os.getpid()
+
+
 class Maker:
     """The process that made an object and the loop that used it first, checked before the object is used.
 
@@ -25,12 +31,12 @@ class Maker:
     _loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
 
     def __init__(self) -> None:
-        self.process = os.getpid()
+        self.process = _Here.process
 
     @property
     def is_here(self) -> bool:
         """Whether this is that process, and no fork of it."""
-        return os.getpid() == self.process
+        return self.process == _Here.process
 
     @property
     def is_in_loop(self) -> bool:
@@ -43,11 +49,11 @@ class Maker:
         Raises:
             ConfigurationError: It says what to do.
         """
-        if os.getpid() != self.process:
+        if self.process != _Here.process:
             raise ConfigurationError(
-                f"This client was made by process {self.process}, and this process ({os.getpid()}) is a fork "
-                f"of that one: connections and event loop are the parent's. Make a client here, after the "
-                f"fork; nothing was sent"
+                f"This client was made by process {self.process}, and this process ({_Here.process}) is a "
+                f"fork of that one: connections and event loop are the parent's. Make a client here, after "
+                f"the fork; nothing was sent"
             )
         loop = running_loop()
         if loop is None:
@@ -76,3 +82,10 @@ def in_child(call: Callable[[], None]) -> None:
     """Register a function to be called in every forked child, where this system forks."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=call)
+
+
+def _take_note() -> None:
+    _Here.process = os.getpid()
+
+
+in_child(_take_note)

@@ -55,11 +55,17 @@ class Hosts:
             self._hosts[name] = self._new()
         return self._hosts[name]
 
-    def close(self) -> None:
-        """Leave no timer behind; requests that wait get a TransportError."""
+    def stop(self) -> None:
+        """Start no more requests, and leave no timer behind."""
         self._closed = True
         for limiter, breaker in self._limiters:
             breaker.close()
+            limiter.stop()
+
+    def close(self) -> None:
+        """Start no more requests; those that wait get a TransportError."""
+        self.stop()
+        for limiter, _ in self._limiters:
             limiter.close()
 
     def _new(self) -> Retrier:

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.body import CHUNK, Body, BytesBody
+from opus_async.transport.exchange import AnswerTooLarge, read_up_to
 from opus_async.transport.network_errors import (
-    AnswerTooLarge,
     never_begins,
     proxy_wants_password,
     to_transport_error,
@@ -54,8 +57,11 @@ _CONNECT_SHARE = 0.9
 """Of a request's time, at most this for connecting, so that a connection that never came is told apart from
 a response that never came: only the first is safe to repeat."""
 
+_FAILURES = (aiohttp.ClientError, HttpProcessingError, AnswerTooLarge, OSError, ValueError, RuntimeError)
+"""What keeps an exchange from coming to its end."""
 
-@dataclass(frozen=True, slots=True)
+
+@cheap_dataclass()
 class Request:
     """One request.
 
@@ -79,7 +85,7 @@ class Request:
     follow: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class Response:
     """A complete response.
 
@@ -88,12 +94,14 @@ class Response:
         headers: Case-insensitive.
         body: Decompressed.
         seconds: From the call to the last byte.
+        ended: When the last byte was there, by the loop's clock.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     seconds: float
+    ended: float
 
 
 class Http:
@@ -119,6 +127,9 @@ class Http:
         self._max_answer_bytes = max_answer_bytes
         self._session = HttpSession(session)
         self._clocks: dict[float, aiohttp.ClientTimeout] = {}
+        self._unhurried = aiohttp.ClientTimeout(
+            total=None, connect=timeouts.connect, ceil_threshold=NEVER_ROUND
+        )
 
     async def send(self, request: Request) -> Response:
         """Send a request once, following redirects inside its own origin.
@@ -130,25 +141,10 @@ class Http:
         """
         began = asyncio.get_running_loop().time()
         seconds = self._request if request.timeout is None else request.timeout
-        url = request.url
-        for hop in range(_MAX_HOPS + 1):
-            body = request.body
-            response = await self._exchange(
-                request.method,
-                url,
-                began=began,
-                clock=self._clock(seconds if hop == 0 else _left(began, seconds)),
-                cap=self._max_answer_bytes,
-                headers=request.headers,
-                data=BytesBody(body) if body is not None and len(body) > CHUNK else body,
-            )
-            location = response.headers.get("Location")
-            if response.status not in REDIRECTS or location is None:
-                return response
-            if not request.follow:
-                raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
-            url = next_url(request.method, url, status=response.status, location=location)
-        raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
+        response = await self._send(request, request.url, began, seconds)
+        if response.status in REDIRECTS:
+            return await self._follow(request, response, began, seconds)
+        return response
 
     async def put(
         self,
@@ -173,12 +169,61 @@ class Http:
             "PUT",
             url,
             began=asyncio.get_running_loop().time(),
-            clock=aiohttp.ClientTimeout(total=None, connect=self._connect, ceil_threshold=NEVER_ROUND),
+            clock=self._unhurried,
             cap=MAX_STORAGE_ANSWER_BYTES,
             headers=headers,
             data=body,
             skip_auto_headers=skip_auto_headers,
         )
+
+    def sends_whole(self, url: str) -> bool:
+        """Whether :meth:`put_whole` can be used for this URL."""
+        self._session.open()
+        origin = self._session.origin(url)
+        return origin is not None and origin.takes(url)
+
+    async def put_whole(
+        self,
+        url: str,
+        body: bytes | memoryview,
+        *,
+        headers: Mapping[str, str],
+        on_sent: Callable[[asyncio.Transport], object],
+    ) -> tuple[Response, int]:
+        """PUT a small body in one piece, once, past aiohttp's session; else as :meth:`put`.
+
+        Args:
+            url: One that :meth:`sends_whole` takes.
+            body: At most ``CHUNK`` bytes.
+            headers: Name -> value; no type of the body is added.
+            on_sent: Called with the connection as soon as all is handed to it.
+
+        Returns:
+            The response, and how many bytes had not left when it was there.
+
+        Raises:
+            TransportError: As in :meth:`send`.
+        """
+        began = asyncio.get_running_loop().time()
+        self._session.open()
+        origin = self._session.origin(url)
+        message = None if origin is None else origin.message("PUT", url, headers, body, typed=False)
+        assert origin is not None and message is not None  # noqa: S101, PT018 - sends_whole was asked
+        try:
+            answer = await origin.exchange(
+                "PUT",
+                message,
+                clock=self._unhurried,
+                deadline=math.inf,
+                cap=MAX_STORAGE_ANSWER_BYTES,
+                on_sent=on_sent,
+            )
+        except _FAILURES as error:
+            failure = to_transport_error(error, method="PUT", url=url, clock=self._unhurried)
+        else:
+            response = _response("PUT", url, answer.status, answer.headers, answer.body, began=began)
+            return response, answer.unsent
+        raise failure  # outside the handler: the cause may hold the URL with its query
 
     async def get(self, url: str, *, headers: Mapping[str, str], stall: float, begin: Begin) -> Response:
         """GET a body in pieces, once: no total time-out, no redirect followed.
@@ -217,6 +262,49 @@ class Http:
         """Close our own connections; a caller's session stays open. May be called twice."""
         await self._session.close()
 
+    async def _follow(self, request: Request, response: Response, began: float, seconds: float) -> Response:
+        """Follow a redirect inside of its own origin, and those that come of it."""
+        url = request.url
+        for _ in range(_MAX_HOPS):
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or location is None:
+                return response
+            if not request.follow:
+                raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
+            url = next_url(request.method, url, status=response.status, location=location)
+            response = await self._send(request, url, began, _left(began, seconds))
+        if response.status in REDIRECTS and "Location" in response.headers:
+            raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
+        return response
+
+    async def _send(self, request: Request, url: str, began: float, seconds: float) -> Response:
+        """Send a request to this URL once: directly where that can be, else by aiohttp's session."""
+        body, method = request.body, request.method
+        clock = self._clock(seconds)
+        self._session.open()
+        origin = self._session.origin(url)
+        if origin is not None and (body is None or len(body) <= CHUNK):
+            message = origin.message(method, url, request.headers, body)
+            if message is not None:
+                try:
+                    answer = await origin.exchange(
+                        method, message, clock=clock, deadline=began + seconds, cap=self._max_answer_bytes
+                    )
+                except _FAILURES as error:
+                    failure = to_transport_error(error, method=method, url=url, clock=clock)
+                else:
+                    return _response(method, url, answer.status, answer.headers, answer.body, began=began)
+                raise failure  # outside the handler: the cause may hold the URL with its query
+        return await self._exchange(
+            method,
+            url,
+            began=began,
+            clock=clock,
+            cap=self._max_answer_bytes,
+            headers=request.headers,
+            data=BytesBody(body) if body is not None and len(body) > CHUNK else body,
+        )
+
     async def _exchange(
         self,
         method: str,
@@ -240,14 +328,14 @@ class Http:
             )
             try:
                 if begin is None or answer.status != _WHOLE:
-                    content = await _read(answer, cap)
+                    content = await read_up_to(answer.content, cap)
                 else:
                     content = await _hand_over(answer, begin(answer.headers))
             except BaseException:
                 answer.close()
                 raise
             answer.release()
-        except (aiohttp.ClientError, AnswerTooLarge, OSError, ValueError, RuntimeError) as error:
+        except _FAILURES as error:
             stopped_here = never_begins(session, method, options.get("headers") or {})
             failure = to_transport_error(
                 error, method=method, url=url, clock=clock, stopped_here=stopped_here, proxy=proxy
@@ -257,12 +345,7 @@ class Http:
             _abort(body)
             raise
         else:
-            seconds = asyncio.get_running_loop().time() - began
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s %s: %d in %.0f ms", method, without_query(url), answer.status, seconds * 1000)
-            if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-                raise proxy_wants_password(method, url, proxy)
-            return Response(answer.status, answer.headers, content, seconds)
+            return _response(method, url, answer.status, answer.headers, content, began=began, proxy=proxy)
         raise failure  # outside the handler: the cause may hold the URL with its query
 
     def _clock(self, seconds: float) -> aiohttp.ClientTimeout:
@@ -294,18 +377,22 @@ def _parse(method: str, url: str) -> URL:
     )
 
 
-async def _read(answer: aiohttp.ClientResponse, cap: int) -> bytes:
-    content = answer.content
-    first = await content.readany()
-    if content.at_eof() and len(first) <= cap:
-        return first
-    parts, size = [first], len(first)
-    while size <= cap:
-        if content.at_eof():
-            return b"".join(parts)
-        parts.append(await content.readany())
-        size += len(parts[-1])
-    raise AnswerTooLarge(cap)
+def _response(
+    method: str,
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    content: bytes,
+    *,
+    began: float,
+    proxy: str | None = None,
+) -> Response:
+    ended = asyncio.get_running_loop().time()
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("%s %s: %d in %.0f ms", method, without_query(url), status, (ended - began) * 1000)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise proxy_wants_password(method, url, proxy)
+    return Response(status, headers, content, ended - began, ended)
 
 
 async def _hand_over(answer: aiohttp.ClientResponse, take: Take) -> bytes:

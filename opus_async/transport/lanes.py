@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 
+from opus_async.transport.limit_scope import Operation
 from opus_async.transport.rates import OperationLimit, TokenBucket
 
 COLLECTS_IN_A_ROW = 8
@@ -32,17 +33,20 @@ class Priority(IntEnum):
 
 
 class Lane:
-    """A queue of waiting requests that share a rate of their own, out of the rate of all.
+    """A queue of waiting requests of one kind and priority.
 
     Args:
-        rate: Requests a second; None for no limit of its own.
-        burst: See :class:`TokenBucket`.
+        priority: What they go before.
+        operation: What is known of such requests.
+        bucket: Their rate as it was set, out of the rate of all; None for no limit of their own.
     """
 
-    __slots__ = ("bucket", "queue")
+    __slots__ = ("bucket", "operation", "priority", "queue")
 
-    def __init__(self, rate: float | None = None, burst: float | None = None) -> None:
-        self.bucket = None if rate is None else TokenBucket(rate, burst=burst)
+    def __init__(self, priority: Priority, operation: Operation, bucket: TokenBucket | None) -> None:
+        self.priority = priority
+        self.operation = operation
+        self.bucket = bucket
         self.queue: OrderedDict[asyncio.Future[None], tuple[int, bool]] = OrderedDict()
         """Waiting requests in order -> number of arrival, and whether the request is repeatable."""
 
@@ -62,37 +66,46 @@ class Lane:
 class Lanes:
     """The lanes of one server, and the turns they have had.
 
+    Each operation waits in a lane of its own, so that one whose limit is met holds up nobody else; among
+    those of one priority that may go, the order is that of arrival.
+
     Args:
-        poll_rate: Requests a second of the poll lane; None for no limit of its own.
-        operation_limits: Rates of some kinds of requests. Such requests wait in a lane of their own and hold
-            up nobody else; with other work they are served in the order of arrival.
+        operation: Returns what is known of an operation.
+        poll_rate: Requests a second of all polls; None for no limit of their own.
+        operation_limits: Rates of some kinds of requests, which are served with other work, whatever their
+            priority.
 
     Attributes:
         waiting: Requests that wait in all lanes.
     """
 
-    def __init__(self, poll_rate: float | None, operation_limits: Sequence[OperationLimit]) -> None:
+    def __init__(
+        self,
+        operation: Callable[[str], Operation],
+        poll_rate: float | None,
+        operation_limits: Sequence[OperationLimit],
+    ) -> None:
         self.waiting = 0
-        self._collect, work, self._poll = Lane(), Lane(), Lane(poll_rate)
-        self._of_priority = {
-            Priority.COLLECT: self._collect,
-            Priority.WORK: work,
-            Priority.POLL: self._poll,
+        self._operation = operation
+        self._polls = None if poll_rate is None else TokenBucket(poll_rate)
+        self._limited = {
+            name: bucket
+            for limit in operation_limits
+            for bucket in [TokenBucket(limit.rate, burst=limit.burst)]
+            for name in limit.operations
         }
-        limited = [(Lane(limit.rate, limit.burst), limit.operations) for limit in operation_limits]
-        self._of_operation = {name: lane for lane, operations in limited for name in operations}
-        self._work = (work, *(lane for lane, _ in limited))
-        self._all = (self._collect, *self._work, self._poll)
+        self._lanes: dict[tuple[Priority, str], Lane] = {}
+        self._of_priority: dict[Priority, list[Lane]] = {priority: [] for priority in Priority}
         self._arrivals = itertools.count()
         self._collects_in_a_row = self._work_in_a_row = 0
         self._admits_polls = False
 
     def __iter__(self) -> Iterator[Lane]:
-        return iter(self._all)
+        return iter(self._lanes.values())
 
     def of(self, priority: Priority, operation: str) -> Lane:
         """The lane of such requests."""
-        return self._of_operation.get(operation) or self._of_priority[priority]
+        return self._lanes.get((priority, operation)) or self._new(priority, operation)
 
     def add(self, lane: Lane, waiter: asyncio.Future[None], *, repeatable: bool) -> None:
         """Let a request wait at the end of a lane."""
@@ -114,7 +127,7 @@ class Lanes:
 
     def clear(self) -> None:
         """Let nobody wait any more."""
-        for lane in self._all:
+        for lane in self:
             lane.queue.clear()
         self.waiting = 0
 
@@ -124,37 +137,50 @@ class Lanes:
         Args:
             ready: Whether rates and pauses let a lane go now.
         """
-        collects = bool(self._collect.queue) and ready(self._collect)
-        if collects and self._collects_in_a_row < COLLECTS_IN_A_ROW:
-            return self._collect
-        lane = self._work_or_poll(ready)
-        return self._collect if lane is None and collects else lane
+        collect = None
+        if self._collects_in_a_row < COLLECTS_IN_A_ROW:
+            collect = self._first(Priority.COLLECT, ready)
+        return collect or self._work_or_poll(ready) or self._first(Priority.COLLECT, ready)
 
     def had_turn(self, lane: Lane) -> None:
         """Count a turn that a request of this lane has got."""
-        if lane is self._collect:
+        if lane.priority is Priority.COLLECT:
             self._collects_in_a_row += 1
             return
         self._collects_in_a_row = 0
-        if lane is self._poll:
+        if lane.priority is Priority.POLL:
             self._work_in_a_row = 0
-        elif self._poll.queue:
+        elif self.waiting and any(each.queue for each in self._of_priority[Priority.POLL]):
             self._work_in_a_row += 1
 
     def in_turn(self) -> Iterable[Lane]:
         """All lanes, work and polls first in turn: for one request at a time, while a server is down."""
         self._admits_polls = not self._admits_polls  # one of them may hold nothing but bad requests
-        work = (self._collect, *self._work)
-        return (self._poll, *work) if self._admits_polls else (*work, self._poll)
-
-    def held_back(self, ready: Callable[[Lane], bool]) -> bool:
-        """Whether somebody waits in a lane that is not ready."""
-        return any(lane.queue and not ready(lane) for lane in self._all)
+        order = (Priority.COLLECT, Priority.WORK, Priority.POLL)
+        if self._admits_polls:
+            order = (Priority.POLL, Priority.COLLECT, Priority.WORK)
+        for priority in order:
+            waiting = [lane for lane in self._of_priority[priority] if lane.queue]
+            yield from sorted(waiting, key=lambda lane: lane.arrival)
 
     def _work_or_poll(self, ready: Callable[[Lane], bool]) -> Lane | None:
-        work = None
-        for lane in self._work:
-            if lane.queue and (work is None or lane.arrival < work.arrival) and ready(lane):
-                work = lane
-        polls_turn = self._poll.queue and (work is None or self._work_in_a_row >= WORK_IN_A_ROW)
-        return self._poll if polls_turn and ready(self._poll) else work
+        work = self._first(Priority.WORK, ready)
+        if work is not None and self._work_in_a_row < WORK_IN_A_ROW:
+            return work
+        return self._first(Priority.POLL, ready) or work
+
+    def _first(self, priority: Priority, ready: Callable[[Lane], bool]) -> Lane | None:
+        """Of the lanes of a priority that are ready, the one whose first request came first."""
+        first = None
+        for lane in self._of_priority[priority]:
+            if lane.queue and (first is None or lane.arrival < first.arrival) and ready(lane):
+                first = lane
+        return first
+
+    def _new(self, priority: Priority, operation: str) -> Lane:
+        limited = self._limited.get(operation)
+        kind = priority if limited is None else Priority.WORK
+        bucket = self._polls if kind is Priority.POLL else limited
+        lane = self._lanes[priority, operation] = Lane(kind, self._operation(operation), bucket)
+        self._of_priority[kind].append(lane)
+        return lane

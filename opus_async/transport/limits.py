@@ -1,4 +1,4 @@
-"""The request limiter: who may send next, by slots, rates, priorities and the shared pause.
+"""The request limiter: who may send next, by slots, rates, priorities and pauses.
 
 Waiting happens here, before a request's clock starts, never inside the connection pool.
 """
@@ -25,19 +25,20 @@ those requests tell as much as a probe would."""
 
 
 class RequestLimiter:
-    """Slots, rates and the shared pause of one server. Every call is O(1), with ten thousand waiting too.
+    """Slots, rates and pauses of one server. Every call is O(1), with ten thousand waiting too.
 
     Args:
         slots: Requests on the wire at once.
         rate: Requests a second over all lanes; None for no limit until the server throttles.
-        poll_rate: Requests a second of the poll lane, out of ``rate``; None for no limit of its own.
+        poll_rate: Requests a second of polls, out of ``rate``; None for no limit of their own.
+        start_slowly: Whether the first requests go slowly; see :class:`.slow_start.SlowStart`.
         operation_limits: Rates of some kinds of requests, out of ``rate``; see :class:`Lanes`.
         time: The clock, in seconds; the running loop's by default.
         random: A source of numbers in [0, 1).
 
     Attributes:
         now: The clock, in seconds.
-        throttling: The shared pause and the adaptive rate; the retrier records responses there.
+        throttling: The limits that were learned; the retrier records responses there.
     """
 
     def __init__(
@@ -46,20 +47,23 @@ class RequestLimiter:
         *,
         rate: float | None = None,
         poll_rate: float | None = None,
+        start_slowly: bool = False,
         operation_limits: Sequence[OperationLimit] = (),
         time: Callable[[], float] | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self.now = _loop_time if time is None else time
-        self.throttling = Throttling(rate, guess=slots, now=self.now, random=random)
+        self.throttling = Throttling(
+            rate, guess=slots, start_slowly=start_slowly, now=self.now, random=random
+        )
         self._slots = self._usable = slots
         self._rate_before_block: float | None = None
         """Requests a second that were granted before the block; None while it is not blocked."""
         self._in_use = 0
-        self._lanes = Lanes(poll_rate, operation_limits)
+        self._lanes = Lanes(self.throttling.operation, poll_rate, operation_limits)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._closed = False
+        self._stopped = self._closed = False
         self._maker = Maker()
 
     @property
@@ -74,11 +78,16 @@ class RequestLimiter:
 
     @property
     def held_back(self) -> bool:
-        """Whether requests wait for a rate or the end of a pause, and not for a slot."""
+        """Whether requests wait for a rate or the end of a pause that polls share, and not for a slot."""
         if not self._lanes.waiting or self._in_use >= self._usable:
             return False
         now = self.now()
-        return self._lanes.held_back(lambda lane: self._wait(lane, now) <= 0)
+        if self.throttling.shared_wait(now) > 0:
+            return any(lane.queue and self._own_wait(lane, now) <= 0 for lane in self._lanes)
+        return any(
+            lane.queue and lane.priority is Priority.POLL and self._own_wait(lane, now) > 0
+            for lane in self._lanes
+        )
 
     @property
     def blocked(self) -> bool:
@@ -99,7 +108,7 @@ class RequestLimiter:
         if self._closed:
             raise _closed_error()
         self._maker.check()
-        if self._in_use >= self._usable or self._lanes.waiting:
+        if self._stopped or self._in_use >= self._usable or self._lanes.waiting:
             return False
         now = self.now()
         lane = self._lanes.of(priority, operation)
@@ -148,10 +157,15 @@ class RequestLimiter:
         if self._lanes.waiting:
             self._dispatch()
 
+    def stop(self) -> None:
+        """Give no more slots. Whoever waits, or comes, waits until it is cancelled or this is closed."""
+        self._stopped = True
+        self._disarm()
+
     def close(self) -> None:
         """Leave no timer behind; requests that still wait get a TransportError (nothing was sent)."""
+        self.stop()
         self._closed = True
-        self._disarm()
         self.reject_all(_closed_error)
 
     # While the server is down: the circuit breaker blocks, and lets single requests through
@@ -159,6 +173,7 @@ class RequestLimiter:
     def block(self) -> None:
         """Give no more slots until :meth:`unblock`; requests that come wait."""
         self._rate_before_block = self.throttling.granted
+        self.throttling.is_probing = True
         self._usable = 0
         self._disarm()
 
@@ -166,6 +181,7 @@ class RequestLimiter:
         """End a block: waiting requests leave one by one, at a rate that climbs back to what it was."""
         if self._rate_before_block is None:
             return
+        self.throttling.is_probing = False
         self.throttling.restart(self._rate_before_block)
         self._usable, self._rate_before_block = self._slots, None
         self._dispatch()
@@ -202,13 +218,15 @@ class RequestLimiter:
 
     def _give_back(self, lane: Lane) -> None:
         """Undo a grant that will not be used."""
-        for bucket in (self.throttling.bucket, lane.bucket):
-            if bucket is not None:
-                bucket.give_back()
+        self.throttling.give_back(lane.operation)
+        if lane.bucket is not None:
+            lane.bucket.give_back()
         self.release()
 
     def _dispatch(self) -> None:
         """Give slots to whoever may go now, and wake up when the next may."""
+        if self._stopped:
+            return
         now = self.now()
         while self._lanes.waiting and self._in_use < self._usable:
             lane = self._lanes.next(lambda lane: self._wait(lane, now) <= 0)
@@ -221,18 +239,17 @@ class RequestLimiter:
         self._arm(now)
 
     def _wait(self, lane: Lane, now: float) -> float:
-        """Seconds until pause and rates let this lane go, slots apart."""
-        throttling = self.throttling
-        wait = throttling.paused_until - now
-        if throttling.bucket is not None:
-            wait = max(wait, throttling.bucket.wait(now))
-        if lane.bucket is not None:
-            wait = max(wait, lane.bucket.wait(now))
-        return wait
+        """Seconds until pauses and rates let this lane go, slots apart."""
+        wait = self.throttling.wait(lane.operation, now)
+        return wait if lane.bucket is None else max(wait, lane.bucket.wait(now))
+
+    def _own_wait(self, lane: Lane, now: float) -> float:
+        """The same by what other operations do not share."""
+        wait = self.throttling.own_wait(lane.operation, now)
+        return wait if lane.bucket is None else max(wait, lane.bucket.wait(now))
 
     def _grant(self, lane: Lane, now: float) -> None:
-        if self.throttling.bucket is not None:
-            self.throttling.bucket.take(now)
+        self.throttling.take(lane.operation, now)
         if lane.bucket is not None:
             lane.bucket.take(now)
         self._lanes.had_turn(lane)

@@ -16,11 +16,13 @@ from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.connections import TwoAnswers
+from opus_async.transport.exchange import AnswerTooLarge
 from opus_async.transport.proxies import shown
 from opus_async.transport.shortage import advice, out_of
 from opus_async.transport.urls import without_query
@@ -31,10 +33,6 @@ UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """OpenSSL's codes of a certificate whose issuer is not known here: what a proxy that inspects TLS makes."""
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 """Characters that aiohttp refuses to write into the head of a request."""
-
-
-class AnswerTooLarge(Exception):
-    """A response grew past its cap; ``args[0]`` is the cap in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> _Failure:  #
             return _Failure("the server closed the connection before it answered")
         case aiohttp.ClientPayloadError():
             return _Failure("the answer was cut short or is damaged")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return _Failure("the answer is not HTTP that can be read (damaged, or with oversized headers)")
         case OSError():
             return _Failure(f"the connection broke ({_reason(error)})")

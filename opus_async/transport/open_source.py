@@ -1,12 +1,15 @@
 """A source, opened for one attempt: read without blocking where the system can, else in a thread.
 
 A hop to the executor costs more than copying the bytes, so a file that lies in the page cache is read in the
-loop (``preadv`` with ``RWF_NOWAIT``, Linux) and only a cold one by a thread.
+loop (``preadv`` with ``RWF_NOWAIT``, Linux) and only a cold one by a thread. A small file is opened in the
+loop, too, where files on the same device have been read that way before: a file system over a network or in
+user space refuses that flag, and to open a file there can block for as long as the other side likes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +23,20 @@ ResultT = TypeVar("ResultT")
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
 """Read what lies in the page cache, and say so when it does not."""
+SMALL = 64 * 1024
+"""Bytes that take less to open, read and hash than a thread switch does."""
+
+_takes_nowait: dict[int, bool] = {}
+"""Device -> whether its file system takes that flag, as the last read of one of its files showed."""
+
+
+def takes_nowait(identity: tuple[int, ...]) -> bool | None:
+    """Whether a file can be read without blocking; None where none on its device has been read yet.
+
+    Args:
+        identity: Of :func:`identity_of`.
+    """
+    return _takes_nowait.get(identity[0]) if _NOWAIT else False
 
 
 class OpenSource(Protocol):
@@ -54,7 +71,7 @@ class FileReading:
         self._number = number
         self._filename = filename
         self._identity = identity
-        self._nowait = bool(_NOWAIT)
+        self._nowait = takes_nowait(identity) is not False
         self._lock = threading.Lock()
         self._reading = False
         self._closed = False
@@ -64,12 +81,16 @@ class FileReading:
         if not self._nowait:
             return None
         try:
-            return buffer[: os.preadv(self._number, [buffer], offset, _NOWAIT)]
+            count = os.preadv(self._number, [buffer], offset, _NOWAIT)
         except BlockingIOError:
             return None
-        except OSError:  # a file system that knows no RWF_NOWAIT; a real error shows in read()
+        except OSError as error:  # a real one shows in read()
             self._nowait = False
+            if error.errno == errno.EOPNOTSUPP:
+                _takes_nowait[self._identity[0]] = False
             return None
+        _takes_nowait[self._identity[0]] = True
+        return buffer[:count]
 
     async def read(self, size: int, offset: int) -> bytes:
         """Read in the executor."""
@@ -94,6 +115,13 @@ class FileReading:
                 self._reading = False
                 if self._closed:
                     os.close(self._number)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer with what comes next, in this thread, which alone uses the file; 0 at the end."""
+        try:
+            return os.readv(self._number, [buffer])
+        except OSError as error:
+            raise unreadable(self._filename, self._filename, error) from None
 
     def check_now(self) -> None:
         """Compare with what it was when the source was made, in this thread."""

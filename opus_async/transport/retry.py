@@ -44,6 +44,7 @@ class _FailedCall:
     """A call that has failed at least once: what was asked for, and how much patience is left.
 
     Attributes:
+        operation: As in :meth:`Retrier.call`.
         repeatable: As in :meth:`Retrier.call`.
         request_key: As in :meth:`Retrier.call`.
         unreachable_after: As in :meth:`Retrier.call`.
@@ -53,6 +54,7 @@ class _FailedCall:
         maybe_effective: Whether an attempt failed after which the request may have taken effect.
     """
 
+    operation: str
     repeatable: bool
     request_key: object
     unreachable_after: float | None
@@ -67,7 +69,7 @@ class Retrier:
 
     Args:
         policy: How often and how long.
-        limiter: Gives the slots; its throttling is told of every response, and pauses everybody.
+        limiter: Gives the slots; its throttling is told of every response, and learns limits.
         breaker: Told of every response; blocks the limiter while the host is down. None for no such check.
         kind: What the requests are for; those of ``Priority.POLL`` are polls.
         notify: Called with a RequestRetried before each wait.
@@ -149,7 +151,7 @@ class Retrier:
             except OpusError as error:
                 failure = Failure.of(error)
             else:
-                self._throttling.record_success()
+                self._throttling.record_success(operation, sent_at=started)
                 if self._breaker is not None and (self._breaker.failures or not self._breaker.answered):
                     self._breaker.record_success()
                 return value
@@ -159,6 +161,7 @@ class Retrier:
             took = self._clock() - started
             if failed is None:
                 failed = _FailedCall(
+                    operation=operation,
                     repeatable=repeatable,
                     request_key=request_key,
                     unreachable_after=unreachable_after,
@@ -230,7 +233,7 @@ class Retrier:
     ) -> tuple[float | None, float]:
         schedule, kind = call.schedule, failure.kind
         asked = schedule.capped(failure.retry_after)
-        paused = self._tell_limiter(failure, asked, started)
+        paused = self._tell_limiter(failure, call.operation, asked, started)
         hosts_fault = self._tell_breaker(failure, asked, call.request_key or call)
         if kind in _FINAL_CLASSES or not failure.retryable:
             return None, paused
@@ -242,15 +245,15 @@ class Retrier:
             return self._after_outage(schedule, asked, paused)
         return schedule.after_failure(took, asked, paused), paused
 
-    def _tell_limiter(self, failure: Failure, asked: float | None, started: float) -> float:
-        """Tell the limiter of a failure; returns the seconds that all requests pause for it."""
+    def _tell_limiter(self, failure: Failure, operation: str, asked: float | None, started: float) -> float:
+        """Tell the limiter of a failure; returns the seconds that such requests pause for it."""
         kind = failure.kind
         if kind is FailureClass.THROTTLED or (kind is FailureClass.OVERLOADED and asked is not None):
-            return self._throttling.record_throttling(asked, sent_at=started)
+            return self._throttling.record_throttling(asked, operation=operation, sent_at=started)
         if kind is FailureClass.OVERLOADED:
-            self._throttling.record_overload(sent_at=started)
+            self._throttling.record_overload(operation, sent_at=started)
         elif kind is FailureClass.GARBLED or failure.status is not None:
-            self._throttling.record_response()
+            self._throttling.record_response(operation, sent_at=started)
         return 0.0
 
     def _tell_breaker(self, failure: Failure, asked: float | None, request_key: object) -> bool:

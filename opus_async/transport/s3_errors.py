@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opus_async.redaction import Secrets, mask_signatures, presigned_secret
 
@@ -12,8 +12,7 @@ _READ_BYTES = 64 * 1024
 _LONGEST_TEXT = 300
 
 
-@dataclass(frozen=True, slots=True)
-class S3Error:
+class S3Error(NamedTuple):
     """Why storage refused a request, without secrets.
 
     Attributes:

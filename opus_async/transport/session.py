@@ -8,12 +8,15 @@ import sys
 import warnings
 import weakref
 from importlib import import_module
+from types import FunctionType
 
 import aiohttp
+import aiohttp.client
 from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.connections import Connections
+from opus_async.transport.exchange import Origin
 from opus_async.transport.forks import Maker, in_child, running_loop
 from opus_async.transport.proxies import Proxies
 
@@ -25,7 +28,22 @@ _NEEDS_CLEANUP_CLOSED = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.versi
 """asyncio before these leaks TLS transports of servers that never finish the shutdown; aiohttp warns when the
 clean-up is asked for where it is not needed."""
 
+_ORIGINS = 64
+"""Hosts that are asked directly at most; all others by way of aiohttp's session."""
+
 log = logging.getLogger("opus_async.transport")
+
+_AFTER_SCHEME = len("https://")
+
+
+def _aiohttps_own() -> object:
+    """How aiohttp makes a request, unless somebody has put something in its place already."""
+    made: object = aiohttp.ClientSession._request  # noqa: SLF001 - where requests are intercepted
+    is_plain = type(made) is FunctionType and made.__code__.co_filename == aiohttp.client.__file__
+    return made if is_plain else None
+
+
+_OWN_REQUEST = _aiohttps_own()
 
 _alive: weakref.WeakSet[HttpSession] = weakref.WeakSet()
 
@@ -59,6 +77,7 @@ class HttpSession:
         self._closed = False
         self._maker = Maker()
         self._forgotten: weakref.finalize[..., HttpSession] | None = None
+        self._origins: dict[str, Origin] = {}
         _alive.add(self)
 
     def open(self) -> aiohttp.ClientSession:
@@ -92,6 +111,40 @@ class HttpSession:
             self._forgotten = weakref.finalize(self, _tell_forgotten, self._session, os.getpid())
         return self._session
 
+    def origin(self, url: str) -> Origin | None:
+        """The origin of this URL, to be asked directly, once the session is open; None to ask by the session.
+
+        That is for a caller's session, for what goes through a proxy, and where somebody else has a hand in
+        aiohttp's sessions: a test that answers in place of the server, or a tracer.
+
+        Raises:
+            ConfigurationError: The environment names an unusable proxy.
+        """
+        if aiohttp.ClientSession._request is not _OWN_REQUEST:  # noqa: SLF001 - likewise
+            return None
+        end = url.find("/", _AFTER_SCHEME)
+        found = self._origins.get(url[:end])
+        if found is None and end > 0 and len(self._origins) < _ORIGINS:
+            found = self._new_origin(url[:end])
+            if found is not None:
+                self._origins[url[:end]] = found
+        return found
+
+    def _new_origin(self, origin: str) -> Origin | None:
+        session = self._session
+        connector = None if session is None else session.connector
+        if session is None or self.proxies is None or not isinstance(connector, Connections):
+            return None
+        try:
+            url = URL(origin, encoded=True)
+        except ValueError:
+            return None
+        if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+            return None
+        if session.trace_configs or self.proxies.for_url(url) is not None:
+            return None
+        return Origin(session, connector, origin)
+
     def distrust(self, url: str) -> None:
         """Use no open connection to the host of this URL again: a response over one was another request's.
 
@@ -111,6 +164,7 @@ class HttpSession:
         if not self._maker.is_here:
             return
         session, self._session = self._session, None
+        self._origins.clear()
         if session is None or not self._ours:
             return
         if self._forgotten is not None:

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 import socket
-import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -142,7 +142,8 @@ def _named(error: BaseException) -> str | None:  # noqa: PLR0911 - a table
         return MEMORY
     if isinstance(error, RuntimeError):
         return THREADS if _NO_THREAD in str(error) else None
-    if isinstance(error, sqlite3.OperationalError):
+    sqlite3 = sys.modules.get("sqlite3")  # whoever raised an error of it has imported it
+    if sqlite3 is not None and isinstance(error, sqlite3.OperationalError):
         hidden = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if hidden == sqlite3.SQLITE_NOMEM:
             return MEMORY

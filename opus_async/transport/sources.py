@@ -1,7 +1,8 @@
 """Where the bytes of an upload come from: a path, bytes, or a file object, each read anew for every attempt.
 
 A body that cannot be read twice would upload nothing on the second attempt and get 200 for it. Whatever can
-block (opening, hashing, reading from a cold disk) happens in a thread.
+block (opening, hashing, reading from a cold disk) happens in a thread. A small file in the page cache blocks
+nothing, and a thread would cost more than the work itself.
 """
 
 from __future__ import annotations
@@ -19,19 +20,18 @@ from typing import IO, Protocol
 from opus_async.errors import UploadError
 from opus_async.gaps import gapped
 from opus_async.transport.confined import Confined
+from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import (
+    SMALL,
     FileReading,
     OpenSource,
     changed,
     identity_of,
+    takes_nowait,
     to_thread,
     unreadable,
 )
 from opus_async.transport.shortage import patiently
-
-_HASH_CHUNK = 1024 * 1024
-_HASH_INLINE = 64 * 1024
-"""Hashing this much takes less than a thread switch does."""
 
 
 class Source(Protocol):
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 async def digest(source: Source) -> str:
-    """The SHA-256 of a source in hex, computed in a thread.
+    """The SHA-256 of a source in hex.
 
     Raises:
         UploadError: It changed or cannot be read.
@@ -83,7 +83,7 @@ class BytesSource:
 
     async def digest(self) -> str:
         """SHA-256 in hex."""
-        if self.size <= _HASH_INLINE:
+        if self.size <= SMALL:
             return hashlib.sha256(self._data).hexdigest()
         return await to_thread(lambda: hashlib.sha256(self._data).hexdigest())
 
@@ -134,19 +134,39 @@ class PathSource:
     def __repr__(self) -> str:
         return f"PathSource({self._path!r}, {self.size} bytes)"
 
-    async def open(self) -> OpenSource:
-        """Open the file in a thread."""
-        reading = await to_thread(self._open, undo=FileReading.close)
+    async def open(self) -> FileReading:
+        """Open the file: in a thread, unless it is small and its device known for answering at once."""
+        if self.size <= SMALL and takes_nowait(self._identity):
+            reading = self._open()
+        else:
+            reading = await to_thread(self._open, undo=FileReading.close)
         try:
-            await reading.check()
+            reading.check_now()
         except BaseException:
             reading.close()
             raise
         return reading
 
     async def digest(self) -> str:
-        """SHA-256 in hex, in chunks; stops at once when cancelled."""
+        """SHA-256 in hex, in pieces; stops at once when cancelled."""
+        if self.size <= SMALL and takes_nowait(self._identity) is not False:
+            found = await self._hash_cached()
+            if found is not None:
+                return found
         return await _hashed(self._hash)
+
+    async def _hash_cached(self) -> str | None:
+        """Hash the file in the loop; None where not all of it lies in the page cache."""
+        reading = await self.open()
+        try:
+            content = reading.read_now(memoryview(bytearray(self.size)), 0)
+            if content is None or len(content) < self.size:
+                return None
+            found = hashlib.sha256(content).hexdigest()
+            reading.check_now()
+            return found
+        finally:
+            reading.close()
 
     def _open(self) -> FileReading:
         try:
@@ -157,12 +177,12 @@ class PathSource:
             raise unreadable(self._path, self.filename, error) from None
         return FileReading(number, self.filename, self._identity)
 
-    def _hash(self, stop: threading.Event) -> str:
+    def _hash(self, stop: threading.Event, buffer: memoryview) -> str:
         reading = self._open()
         try:
-            digest = _sha256(reading.pread, stop)
+            found, _ = sha256(reading.readinto, stop, buffer)
             reading.check_now()
-            return digest
+            return found
         finally:
             reading.close()
 
@@ -263,10 +283,19 @@ class FileObjectSource:
         shared.file.seek(shared.start)
         return size
 
-    def _hash(self, stop: threading.Event) -> str:
-        digest = _sha256(self.read_at, stop)
+    def _hash(self, stop: threading.Event, buffer: memoryview) -> str:
+        offset = 0
+
+        def readinto(target: memoryview) -> int:
+            nonlocal offset
+            piece = self.read_at(len(target), offset)
+            offset += len(piece)
+            target[: len(piece)] = piece
+            return len(piece)
+
+        found, _ = sha256(readinto, stop, buffer)
         self.check()
-        return digest
+        return found
 
 
 class _FileObjectReading:
@@ -286,21 +315,11 @@ class _FileObjectReading:
         return
 
 
-async def _hashed(hash_until: Callable[[threading.Event], str]) -> str:
+async def _hashed(hash_until: Callable[[threading.Event, memoryview], str]) -> str:
     """Compute a hash in a thread, which is told to stop when this task is cancelled."""
-    stop = threading.Event()
+    stop, buffer = threading.Event(), new_buffer()
     try:
-        return await to_thread(lambda: hash_until(stop))
+        return await to_thread(lambda: hash_until(stop, buffer))
     except asyncio.CancelledError:
         stop.set()
         raise
-
-
-def _sha256(read: Callable[[int, int], bytes], stop: threading.Event) -> str:
-    """SHA-256 in hex of all that ``read(size, offset)`` gives until it gives nothing, or until ``stop``."""
-    total = hashlib.sha256()
-    offset = 0
-    while not stop.is_set() and (chunk := read(_HASH_CHUNK, offset)):
-        total.update(chunk)
-        offset += len(chunk)
-    return total.hexdigest()

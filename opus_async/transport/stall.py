@@ -12,8 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-
-from opus_async.transport.body import Body
+from typing import Protocol
 
 try:
     import fcntl
@@ -25,17 +24,31 @@ _CHECKS = 8
 """Checks per stall time: a stall is noticed at most an eighth late."""
 
 
-class StallWatch:
-    """Ends a timeout scope when a body has not moved for some seconds.
+class Moving(Protocol):
+    """A body on its way.
 
-    Args:
-        limit: The scope; it is made to expire at once.
-        stall: Seconds.
-        body: What should move.
+    Attributes:
+        sent: Bytes handed to the connection so far.
+        transport: The connection; None before writing begins.
     """
 
-    def __init__(self, limit: asyncio.Timeout, stall: float, body: Body) -> None:
-        self._limit = limit
+    sent: int
+    transport: asyncio.Transport | None
+
+
+class StallWatch:
+    """Breaks a connection when a body has not moved for some seconds.
+
+    Args:
+        stall: Seconds.
+        body: What should move.
+
+    Attributes:
+        expired: Whether it has broken the connection.
+    """
+
+    def __init__(self, stall: float, body: Moving) -> None:
+        self.expired = False
         self._step = stall / _CHECKS
         self._body = body
         self._handle: asyncio.TimerHandle | None = None
@@ -68,12 +81,12 @@ class StallWatch:
         seen = (self._body.sent, _queued(self._body.transport))
         self._still = 0 if self._waiting or seen != self._seen else self._still + 1
         self._seen = seen
-        loop = asyncio.get_running_loop()
-        if self._still >= _CHECKS:
+        if self._still >= _CHECKS and self._body.transport is not None:
             self._handle = None
-            self._limit.reschedule(loop.time())
+            self.expired = True
+            self._body.transport.abort()
         else:
-            self._handle = loop.call_later(self._step, self._check)
+            self._handle = asyncio.get_running_loop().call_later(self._step, self._check)
 
 
 def early_answer(transport: asyncio.Transport | None) -> Callable[[], object]:

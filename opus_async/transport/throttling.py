@@ -1,158 +1,198 @@
-"""Slowing down when a server asks for it: one pause shared by all requests, and a rate that adapts.
-
-After a 429 every task that sleeps the same Retry-After would wake in the same instant and fail again. So
-there is one pause for all, and after it they leave one by one at a rate that climbs slowly.
-"""
+"""Slowing down when a server asks for it: pauses and limits, of each kind of request and of all together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
+from opus_async.transport.limit_scope import LimitScope, Operation
+from opus_async.transport.rate_history import recent_peak
+from opus_async.transport.rates import TokenBucket
+from opus_async.transport.slow_start import SlowStart
 
-_PAUSE_BASE = 0.5
-_PAUSE_CAP = 20.0
-"""Seconds of a pause whose length the server does not name: the first, doubled each time, and the longest."""
-_PAUSE_FLOOR = 0.05
-"""A server that says "Retry-After: 0" means at once, not in the same instant."""
-_JITTER = 0.1
-_STORM_LASTS = 1.0
-"""Seconds within which refusals count as one storm, and slow the rate once."""
+__all__ = ["Operation", "Throttling"]
+
+RESTART = 0.1
+"""The share of what the server granted that is sent right after an outage: it may still be weak."""
 
 
 class Throttling:
-    """The shared pause and the adaptive rate of one server. Every call is O(1).
+    """The limits of one server, as far as they are known.
+
+    While no limit is known, a request costs no more than being counted. Every call is O(1), but for the first
+    after a pause, which takes some milliseconds.
 
     Args:
-        rate: Requests a second; None for no limit until the server throttles.
+        rate: Requests a second at the most; None for as many as the server grants.
         guess: Requests a second that the server is taken to grant while nothing is known of it.
+        start_slowly: Whether the first requests go slowly; see :class:`.slow_start.SlowStart`.
         now: The clock, in seconds.
         random: A source of numbers in [0, 1).
 
     Attributes:
-        bucket: Paces requests; None while nothing limits their rate.
-        paused_until: When the pause ends, by the clock.
+        is_probing: Whether the server is down, and single requests find out: what one is told holds for all.
         pauses: Pauses since the last response that was not a throttling.
     """
 
-    __slots__ = (
-        "_adaptive",
-        "_guess",
-        "_meter",
-        "_now",
-        "_pause_began",
-        "_random",
-        "_storm_began",
-        "_throttled_since",
-        "bucket",
-        "paused_until",
-        "pauses",
-    )
-
     def __init__(
-        self, rate: float | None, *, guess: float, now: Callable[[], float], random: Callable[[], float]
+        self,
+        rate: float | None,
+        *,
+        guess: float,
+        start_slowly: bool = False,
+        now: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
-        self.bucket = None if rate is None else TokenBucket(rate)
-        self.paused_until = self._pause_began = self._storm_began = float("-inf")
+        self._ceiling = None if rate is None else TokenBucket(rate)
+        self._slow_start = SlowStart() if start_slowly else None
+        self._scope = LimitScope(random)
+        self.is_probing = False
         self.pauses = 0
         self._guess = guess
         self._now = now
-        self._random = random
-        self._adaptive = AdaptiveRate(rate)
-        self._meter = RateMeter()
         self._throttled_since: float | None = None
+        self._is_free = self._is_calm = False
+        """Whether nothing bounds requests; and whether, besides, none was refused since the last response."""
+        self._look()
+
+    def operation(self, name: str) -> Operation:
+        """What is known of a kind of request; the same object at each call."""
+        return self._scope.operation(name)
+
+    # Before a request is sent
+
+    def wait(self, operation: Operation, now: float) -> float:
+        """Seconds until limits and pauses let a request go; 0 when it may go now."""
+        if self._is_free:
+            return 0.0
+        wait = max(self.shared_wait(now), self.own_wait(operation, now))
+        return wait if self._slow_start is None else max(wait, self._slow_start.wait(now))
+
+    def shared_wait(self, now: float) -> float:
+        """The same by the limits that all operations share."""
+        wait = 0.0 if self._ceiling is None else self._ceiling.wait(now)
+        shared = self._scope.shared
+        return wait if shared is None else max(wait, shared.wait(now))
+
+    def own_wait(self, operation: Operation, now: float) -> float:
+        """The same by the limit of this operation alone."""
+        return 0.0 if operation.limit is None else operation.limit.wait(now)
+
+    def take(self, operation: Operation, now: float) -> None:
+        """Let a request go."""
+        if self._is_free:
+            return
+        for each in (self._ceiling, self._slow_start, self._scope.shared, operation.limit):
+            if each is not None:
+                each.take(now)
+
+    def give_back(self, operation: Operation) -> None:
+        """Take a request back that did not go."""
+        for each in (self._ceiling, self._slow_start, self._scope.shared, operation.limit):
+            if each is not None:
+                each.give_back()
+
+    # After a response
+
+    def record_success(self, operation: str = "", *, sent_at: float | None = None) -> None:
+        """Record a granted request: rates may grow.
+
+        Args:
+            operation: Its name.
+            sent_at: When it got its slot, by the clock; None for now.
+        """
+        found = self._scope.operation(operation)
+        found.history.add(self._now() if sent_at is None else sent_at)
+        if not self._is_calm:
+            self._after_success(found)
+
+    def record_response(self, operation: str = "", *, sent_at: float | None = None) -> None:
+        """Record an error response that is not a throttling: it was granted, and raises no rate."""
+        found = self._scope.operation(operation)
+        found.history.add(self._now() if sent_at is None else sent_at)
+        self._answered()
+
+    def record_throttling(
+        self, wait: float | None, *, operation: str = "", sent_at: float | None = None
+    ) -> float:
+        """Record a 429, or a 503 that names a wait: pause what its limit counts, and learn the limit.
+
+        Args:
+            wait: Seconds for which the server asked to wait; None when it did not say.
+            operation: Its name.
+            sent_at: When the refused request got its slot, by the clock; None for now. Requests that were on
+                the wire when a pause began belong to the same storm: they may lengthen it, and count once.
+
+        Returns:
+            Seconds until the pause ends.
+        """
+        now, found = self._now(), self._scope.operation(operation)
+        sent_at = now if sent_at is None else sent_at
+        if self._throttled_since is None:
+            self._throttled_since = now
+        scope = self._scope
+        limit = scope.share(now) if self.is_probing else scope.met(found, now, sent_at)
+        self.pauses += limit.begins_pause(now, sent_at)
+        seconds = limit.refused(now, wait, sent_at)
+        self._look()
+        return seconds
+
+    def record_overload(self, operation: str = "", *, sent_at: float) -> None:
+        """Record a 503 that names no wait: slow all requests without a pause.
+
+        Counts once for all requests that were on the wire when it began; see :meth:`record_throttling`.
+        """
+        self.record_response(operation, sent_at=sent_at)
+        now, granted = self._now(), self.granted
+        self._scope.share(now).overloaded(now, sent_at, granted)
+        self._look()
+
+    def restart(self, granted: float) -> None:
+        """Begin anew after an outage, at a low rate that climbs back to what was granted before it."""
+        now = self._now()
+        self._scope.share(now).restart(RESTART * granted, now)
+        self._look()
+
+    # What is known
 
     @property
     def rate(self) -> float | None:
-        """Requests a second allowed now; None while nothing limits."""
-        return self._adaptive.current
+        """Requests a second allowed now, of what is allowed least; None while nothing limits."""
+        rates = [limit.pace.rate for limit in self._scope.limits()]
+        if self._ceiling is not None:
+            rates.append(self._ceiling.rate)
+        return min(rates, default=None)
+
+    @property
+    def granted(self) -> float:
+        """Requests a second that went well lately."""
+        peak = recent_peak(self._scope.histories(), self._now())
+        return max(peak, self._guess) if self.rate is None else peak  # few know it after one second
 
     @property
     def lasted(self) -> float:
         """Seconds for which every response was a throttling; 0 after any other."""
         return 0.0 if self._throttled_since is None else self._now() - self._throttled_since
 
-    @property
-    def granted(self) -> float:
-        """Requests a second that went well lately."""
-        peak = self._meter.peak(self._now())
-        if self._adaptive.current is None:
-            peak = max(peak, self._guess)  # few know their server after one second
-        return peak
+    def _after_success(self, operation: Operation) -> None:
+        now, scope = self._now(), self._scope
+        self._answered()
+        if self._slow_start is not None:
+            self._slow_start.succeeded(now)
+            if self._slow_start.is_over:
+                self._slow_start = None
+        if scope.shared is not None and scope.shared.succeeded(now):
+            scope.shared = None
+        if operation.limit is not None and operation.limit.succeeded(now):
+            operation.limit = None
+        self._look()
 
-    def record_throttling(self, wait: float | None, *, sent_at: float | None = None) -> float:
-        """Record a 429, or a 503 that names a wait: pause all requests, slow the rate.
+    def _look(self) -> None:
+        """See whether there is anything to be done for each request."""
+        bounded = self._slow_start is not None or any(True for _ in self._scope.limits())
+        self._is_free = not bounded and self._ceiling is None
+        self._is_calm = not bounded and self._throttled_since is None
 
-        Args:
-            wait: Seconds for which the server asked to wait; None when it did not say.
-            sent_at: When the refused request got its slot, by the clock. Requests that were on the wire when
-                a pause began belong to the same storm: they may lengthen it, and slow nothing twice.
-
-        Returns:
-            Seconds until the pause ends.
-        """
-        now = self._now()
-        if self._throttled_since is None:
-            self._throttled_since = now
-        self._slow_down(now, sent_at)
-        if now >= self.paused_until and (sent_at is None or sent_at >= self._pause_began):
-            self.pauses += 1
-            self._pause_began = now
-            if wait is None:
-                wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self.pauses - 1, 10))
-        wait = None if wait is None else max(wait, _PAUSE_FLOOR)
-        if wait is not None and now + wait > self.paused_until:
-            self.paused_until = now + wait * (1.0 + _JITTER * self._random())
-            self._follow_rate(now)
-            if self.bucket is not None:
-                self.bucket.hold(self.paused_until)
-        return max(0.0, self.paused_until - now)
-
-    def record_overload(self, *, sent_at: float) -> None:
-        """Record a 503 that names no wait: slow the rate without a pause.
-
-        Counts once for all requests that were on the wire when it began; see :meth:`record_throttling`.
-        """
-        self.record_response()
-        now = self._now()
-        self._slow_down(now, sent_at)
-        self._follow_rate(now)
-
-    def record_success(self) -> None:
-        """Record a success: the rate climbs back a little."""
-        now = self._now()
-        self._meter.tick(now)
+    def _answered(self) -> None:
+        """Note a response that is not a throttling."""
         self._throttled_since = None
         self.pauses = 0
-        if now >= self.paused_until:
-            self._adaptive.climb(now)
-            if self.bucket is not None:
-                self._follow_rate(now)
-
-    def record_response(self) -> None:
-        """Record an error response that is not a throttling: the storm is over, the rate stays."""
-        self._throttled_since = None
-        self.pauses = 0
-
-    def restart(self, granted: float) -> None:
-        """Begin anew after an outage, at a low rate that climbs back to what was granted before it."""
-        now = self._now()
-        self._adaptive.restart(now, granted)
-        self._follow_rate(now)
-
-    def _slow_down(self, now: float, sent_at: float | None) -> None:
-        """Slow the rate, once for all refusals of one storm."""
-        lasts = now < max(self.paused_until, self._storm_began + _STORM_LASTS)
-        new = not lasts and (sent_at is None or sent_at >= self._storm_began)
-        if new:
-            self._storm_began = now
-        self._adaptive.refused(now, self.granted, new_storm=new)
-
-    def _follow_rate(self, now: float) -> None:
-        rate = self._adaptive.current
-        if rate is None:
-            self.bucket = None
-        elif self.bucket is None:
-            self.bucket = TokenBucket(rate, now=now)
-        else:
-            self.bucket.set_rate(rate, now)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
-_SIGNED_HEADERS = re.compile(r"[?&]X-Amz-SignedHeaders=([^&#]*)", re.IGNORECASE)
+_SIGNED_HEADERS = "x-amz-signedheaders"
 
 
 def without_query(url: str) -> str:
@@ -22,8 +21,11 @@ def signed_headers(url: str) -> frozenset[str]:
 
     Storage answers 403 to a Content-Type that was not signed, and to the lack of one that was.
     """
-    found = _SIGNED_HEADERS.search(url)
-    return frozenset(unquote(found[1]).lower().split(";")) if found else frozenset()
+    for parameter in url.partition("?")[2].partition("#")[0].split("&"):
+        name, _, value = parameter.partition("=")
+        if name.lower() == _SIGNED_HEADERS:
+            return frozenset(unquote(value).lower().split(";"))
+    return frozenset()
 
 
 def is_loopback(url: str) -> bool:

@@ -45,7 +45,8 @@ class WaitClock:
 
     def take(self) -> float:
         """Seconds waited for until now, and since this was last asked."""
-        self._count()
+        if self._waiting:
+            self._count()
         waited, self._waited = self._waited, 0.0
         return waited
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
@@ -46,8 +45,7 @@ _ENVELOPE = ("statusCode", "timestamp", "path", "success", "metadata")
 """Fields around the words, which are not worth quoting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """What a refusal means and what to do about it.
 
     Attributes:
@@ -63,8 +61,7 @@ class Advice:
     kind: type[APIError] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What a refusal says.
 
     Attributes:

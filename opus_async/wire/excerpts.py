@@ -3,6 +3,8 @@
 A body can quote a presigned URL, a header or a key. Everything that the platform wrote passes through here
 before it reaches an error, a log or a screen. The secrets that a client knows are masked first, while the
 text is whole; here is also what is known of secrets in general.
+
+Patterns are texts: :mod:`re` compiles each when an excerpt is first made. Few programs make any.
 """
 
 from __future__ import annotations
@@ -22,40 +24,39 @@ CALLBACK_MARK = "oacb-"
 _READ_CHARS = 16_384
 """No more than this of a text is looked at: bounds the work on a page that never ends."""
 
-_PAGE_NOISE = re.compile(
-    r"<(script|style|svg|AWSAccessKeyId|SignatureProvided|StringToSign(?:Bytes)?|CanonicalRequest(?:Bytes)?)\b.*?(?:</\1\s*>|\Z)",
-    re.IGNORECASE | re.DOTALL,
+_PAGE_NOISE = (
+    r"(?is)<(script|style|svg|AWSAccessKeyId|SignatureProvided|StringToSign(?:Bytes)?|CanonicalRequest(?:Bytes)?)"
+    r"\b.*?(?:</\1\s*>|\Z)"
 )
-_PAGE_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>")
+_PAGE_HEADING = r"(?i)<(title|h1)\b[^<>]*>([^<>]*)"
+_TAG = r"<[^<>]*>"
 _LABELS = (KEY_LABEL, CALLBACK_LABEL, "<callback token>", "<key removed>", "<token removed>")
 """With these a text can begin that came through here before."""
-_TOKEN = re.compile(r"[\d_]")  # a value with a digit in it; without one it is a word of the sentence
-_SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+_DIGIT = r"[\d_]"  # a value with a digit in it; without one it is a word of the sentence
+_SECRETS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     # the query of a URL, also where JSON has escaped its slashes, and a user and password before the host
-    (re.compile(r"(https?:(?:\\?/){2})[^\s\"'<>/?#\\@]*@", re.IGNORECASE), r"\1"),
+    (r"(?i)(https?:(?:\\?/){2})[^\s\"'<>/?#\\@]*@", r"\1"),
     (
-        re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?", re.IGNORECASE),
+        r"(?i)(https?:(?:\\?/){2}[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?",
         lambda url: f"{url[1]}?..." if url[2] else url[1],  # a URL without query is stepped over at once
     ),
     # a query without its URL
-    (re.compile(r"\?[\w.%~-]+=[^\s\"'<>]*"), "?..."),
-    (re.compile(r"\b(X-Amz-[A-Za-z-]{1,40})(?:=|%3D)[^\s\"'<>&]*", re.IGNORECASE), r"\1=..."),
+    (r"\?[\w.%~-]+=[^\s\"'<>]*", "?..."),
+    (r"(?i)\b(X-Amz-[A-Za-z-]{1,40})(?:=|%3D)[^\s\"'<>&]*", r"\1=..."),
     # a header that carries a secret, quoted with its value
     (
-        re.compile(
-            r"((?:x-service-key|x-opus-callback-token|authorization|bearer)(?:[\"']?\s*[:=]\s*[\"']?|\s+)"
-            r"(?:(?:bearer|basic)\s+)?)([^\s\"',;}]+)",
-            re.IGNORECASE,
+        (
+            r"(?i)((?:x-service-key|x-opus-callback-token|authorization|bearer)(?:[\"']?\s*[:=]\s*[\"']?|\s+)"
+            r"(?:(?:bearer|basic)\s+)?)([^\s\"',;}]+)"
         ),
-        lambda header: f"{header[1]}..." if _TOKEN.search(header[2]) else header[0],
+        lambda header: f"{header[1]}..." if re.search(_DIGIT, header[2]) else header[0],
     ),
     # the last segment of a callback URL of ours, also cut short
-    (re.compile(CALLBACK_MARK + r"[\w=-]*(?:(?:\.|%2E)[\w=-]*)?", re.IGNORECASE), "<callback token>"),
+    (r"(?i)" + CALLBACK_MARK + r"[\w=-]*(?:(?:\.|%2E)[\w=-]*)?", "<callback token>"),
     # anything shaped like a JSON Web Token, also cut short: its parts are JSON in base64
-    (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{12,}(?:\.[\w-]*){0,2}"), "<token removed>"),
+    (r"(?<![A-Za-z0-9])eyJ[\w-]{12,}(?:\.[\w-]*){0,2}", "<token removed>"),
     # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
-    (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),
+    (r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}", "<key removed>"),
 )
 
 
@@ -81,7 +82,7 @@ def excerpt(text: str, limit: int = DETAIL_CHARS, mask: Mask = as_it_is) -> str:
         short = _words_of_page(short)
     short = "".join(char if char.isprintable() else " " for char in short)
     for pattern, replacement in _SECRETS:
-        short = pattern.sub(replacement, short)
+        short = re.sub(pattern, replacement, short)
     short = " ".join(short.split())
     return short if len(short) <= limit else short[: limit - 3].rstrip() + "..."
 
@@ -92,9 +93,9 @@ def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS, mask: Mask = as_it_
 
 
 def _words_of_page(page: str) -> str:
-    page = _PAGE_NOISE.sub(" ", page)
-    if heading := _PAGE_HEADING.search(page):
+    page = re.sub(_PAGE_NOISE, " ", page)
+    if heading := re.search(_PAGE_HEADING, page):
         words = heading[2].strip()
         if words:
             return html.unescape(words)
-    return html.unescape(_TAG.sub(" ", page))
+    return html.unescape(re.sub(_TAG, " ", page))

@@ -47,7 +47,7 @@ def compare(answer: ApiResponse, asked: str, named: Iterable[str]) -> None:
         MixedUpAnswer: All of them are other ids.
     """
     ids = list(named)
-    if not ids or any(is_same(each, asked) for each in ids):
+    if not ids or asked in ids or any(is_same(each, asked) for each in ids):
         return
     shown = excerpt(ids[0], 80, answer.mask)
     raise MixedUpAnswer(

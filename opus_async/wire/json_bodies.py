@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 from pydantic_core import from_json
@@ -13,8 +12,14 @@ from opus_async.gaps import Gapped, gapped
 from opus_async.wire.excerpts import excerpt, excerpt_of_bytes
 from opus_async.wire.messages import ApiResponse, header
 
-_HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
-"""Numbers that may be beyond a double: a long exponent, or so many digits that a short one is enough."""
+_SHAPE = bytes(
+    ord("0") if byte in b"0123456789." else ord("e") if byte in b"eE" else ord(" ") for byte in range(256)
+)
+"""Each byte -> what it is in a number: a digit or its point, the sign of an exponent, anything else."""
+_LONG_EXPONENT = b"0e000"
+_LONG_NUMBER = b"0" * 200
+"""Shapes of numbers that may be beyond a double: a long exponent, or so many digits that a short one is
+enough. A pass over the bytes without a regular expression costs a tenth of one with it."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -55,7 +60,7 @@ def parse(body: bytes) -> Any:
         ValueError: They are no JSON, or hold a number beyond a double.
     """
     value = from_json(body.removeprefix(_BOM), allow_inf_nan=False)
-    if _HUGE_NUMBER.search(body) and _holds_infinity(value):
+    if _may_hold_huge_number(body) and _holds_infinity(value):
         raise ValueError("a number is too large")
     return value
 
@@ -63,6 +68,11 @@ def parse(body: bytes) -> Any:
 def request_of(answer: ApiResponse) -> str:
     """Name the request behind a response, for the beginning of a message."""
     return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
+
+
+def _may_hold_huge_number(body: bytes) -> bool:
+    shape = body.translate(_SHAPE, b"+")
+    return _LONG_EXPONENT in shape or _LONG_NUMBER in shape
 
 
 def _holds_infinity(value: Any) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.redaction import Mask
 from opus_async.wire.excerpts import as_it_is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class ApiRequest:
     """A request to the API, before it has a host and a key.
 
@@ -38,7 +39,7 @@ class ApiRequest:
     subject_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class ApiResponse:
     """A response of the API, before it is read.
 

@@ -16,6 +16,8 @@ def encoded_segment(identifier: str) -> str:
     Two dots are encoded too, though RFC 3986 lets them stand, because they would climb. The client must send
     the path as it is, without decoding and encoding it again.
     """
+    if identifier.isalnum() and identifier.isascii():  # most ids are, and each poll asks
+        return identifier
     encoded = quote(identifier, safe="")
     climbs = ".." in encoded or encoded == "."
     return encoded.replace(".", "%2E") if climbs else encoded

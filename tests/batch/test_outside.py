@@ -285,6 +285,28 @@ def test_confined_path_swapped_for_symlink_after_resolution_is_refused(home, tmp
 
     monkeypatch.setattr(confined.os.path, "realpath", too_late)
     with pytest.raises((OSError, ValueError)):
+        Confined(f"{home}/./docs/b.txt", str(home)).stat()  # a path that has to be resolved
+
+
+@pytest.mark.parametrize("swap", ["the file", "its folder"])
+def test_confined_path_swapped_for_symlink_while_it_is_reached_is_refused(home, tmp_path, monkeypatch, swap):
+    wanted = home / "docs" / "b.txt"
+    honest = os.open
+    (tmp_path / "private" / "b.txt").write_bytes(SECRET)
+
+    def too_late(path, *arguments, **options):
+        found = honest(path, *arguments, **options)
+        if path == str(home) and not wanted.is_symlink() and not (home / "was").exists():
+            if swap == "the file":
+                wanted.unlink()
+                wanted.symlink_to(tmp_path / "private" / "secret.txt")
+            else:
+                (home / "docs").rename(home / "was")
+                (home / "docs").symlink_to(tmp_path / "private")
+        return found
+
+    monkeypatch.setattr(os, "open", too_late)
+    with pytest.raises((OSError, ValueError)):
         Confined(str(wanted), str(home)).stat()
 
 

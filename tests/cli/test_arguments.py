@@ -214,4 +214,4 @@ def test_parser_of_every_command_is_of_our_class():
                 for each in action.choices.values():
                     yield from below(each)
 
-    assert {type(each) for each in below(parser.build())} == {type(parser.build())}
+    assert {type(each) for each in below(parser.build(whole=True))} == {type(parser.build())}

@@ -50,7 +50,19 @@ from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
 
 OPUS = Target(ENTRY)
-HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_async.simulator.server")
+HEAVY = {
+    *("aiohttp", "pydantic", "pydantic_core", "rich", "asyncio", "sqlite3", "ssl", "uvloop"),
+    *("opus_async.config", "opus_async.simulator.server"),
+}
+_AT_ONCE = (
+    *("argument_parser", "completion", "connection", "parser", "platforms", "platforms.operativus"),
+    *("platforms.opus", "program", "streams", "target", "unfailing"),
+)
+PARSER = {
+    *("opus_async._lazy", "opus_async.cli", "opus_async.exits", "opus_async.terminal_text"),
+    *(f"opus_async.cli.{name}" for name in _AT_ONCE),
+}
+"""What is imported before a command is chosen."""
 
 
 @pytest.mark.parametrize(
@@ -78,20 +90,52 @@ def test_cli_help_names_command_and_exits_0(opus, words):
     assert not said.err
 
 
-def test_cli_help_imports_no_heavy_modules(tmp_path):
+def _imported(*words):
+    """The modules that a command line imports, and its exit code."""
     code = (
-        "import sys; from opus_async.cli import main; code = main(['--help']);"
-        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+        "import sys; from opus_async.cli import main; code = main(sys.argv[1:]);"
+        "print('imported:', *sys.modules, file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
         env=environment(),
         timeout=30,
         check=False,
     )
-    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+    return set(done.stderr.partition("imported:")[2].split()), done.returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("--help",), 0), (("--version",), 0), (("fly",), 2), ((), 2), (("batch", "--help"), 0)],
+)
+def test_cli_imports_no_command_and_nothing_of_library_until_one_is_chosen(words, code):
+    imported, ended = _imported(*words)
+    assert ended == code
+    assert not imported & {*HEAVY, "dataclasses", "inspect", "logging", "json"}
+    ours = {name for name in imported if name.startswith("opus_async.")}
+    chosen = {"opus_async.cli.batch"} if "batch" in words else set()
+    assert ours - chosen <= PARSER
+    assert not {f"opus_async.cli.{word}" for word in parser.COMMANDS} & ours - chosen
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--help"),
+        ("doctor", "--help"),
+        ("batch", "run", "--help"),
+        ("batch", "validate", "--help"),
+        ("batch", "run"),
+        ("operativus", "run", "--help"),
+    ],
+)
+def test_cli_help_of_command_imports_no_library_of_others_and_none_of_its_own_work(words):
+    imported, _ = _imported(*words)
+    assert not imported & {*HEAVY, "opus_async.manifests", "opus_async.opus.client", "opus_async.opus.api"}
+    assert "opus_async.cli.demo" not in imported
 
 
 def test_cli_version_prints_package_version(opus):

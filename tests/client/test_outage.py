@@ -10,8 +10,7 @@ from cable import Cable
 from client_tools import DOCUMENT, TEXT, Remains, document, until
 
 from opus_async import HostDown, HostState, HostTroubled, OpusError
-from opus_async.transport import circuit_breaker
-from opus_async.transport.rates import AdaptiveRate
+from opus_async.transport import circuit_breaker, pace
 
 PIECE = 65536
 
@@ -35,7 +34,7 @@ def _quick_breaker(monkeypatch):
     monkeypatch.setattr(circuit_breaker, "MIN_DURATION", 0.05)
     monkeypatch.setattr(circuit_breaker, "FIRST_PROBE", 0.02)
     monkeypatch.setattr(circuit_breaker, "LAST_PROBE", 0.1)
-    monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
+    monkeypatch.setattr(pace, "LEAST_CLIMB", 10_000.0)
 
 
 @pytest.fixture(params=["v0", "v1"])

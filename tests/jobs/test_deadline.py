@@ -110,6 +110,12 @@ def test_deadline_ends_wait_for_job_whose_status_cannot_be_read():
     assert seconds == pytest.approx(100.01)
 
 
+def test_deadline_last_poll_that_is_not_answered_ends_the_wait():
+    opus = FakeOpus(latency=3600)
+    opus.ends["1"] = math.inf
+    assert waited(opus, until=2.0) == (Overdue, pytest.approx(2.0 + AFTER_DEADLINE))
+
+
 def test_deadline_poll_on_its_way_is_followed_by_the_last():
     opus = FakeOpus(latency=0.8)
     opus.ends["1"] = 1.9

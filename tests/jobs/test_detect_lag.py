@@ -103,6 +103,31 @@ def test_detect_lag_step_to_longer_run_times_is_learned():
     assert crowd.polls_per_job < 15
 
 
+def test_detect_lag_crowd_of_twenty_finds_out_by_a_few_of_them():
+    drawn = random.Random(12)
+    crowd = watch_crowd([SimulatedJob(0, 60 * math.exp(drawn.gauss(0, 0.3))) for _ in range(20)])
+    assert crowd.polls_per_job < 20
+    assert crowd.mean < 0.05 * 60 * 2
+
+
+def test_detect_lag_few_jobs_wait_for_no_others():
+    crowd = watch_crowd([SimulatedJob(0, seconds) for seconds in (40, 100, 600, 3000)])
+    for each in crowd.noticed:
+        assert each.late < 0.15 * each.job.run_time
+
+
+def test_detect_lag_rare_long_jobs_are_noticed_in_time_however_many_short_ones_were_seen():
+    drawn = random.Random(13)
+    long, short = 900, 40
+    jobs = one_after_another(
+        (long if drawn.random() < 0.2 else short) * math.exp(drawn.gauss(0, 0.3)) for _ in range(500)
+    )
+    crowd = watch_crowd(jobs, in_flight=20)
+    assert max(each.late / each.job.run_time for each in crowd.noticed if each.job.run_time > 300) < 0.5
+    assert crowd.mean < 0.05 * 200
+    assert crowd.polls_per_job < 16
+
+
 def test_detect_lag_jobs_found_running_after_a_restart_are_noticed_in_time():
     crowd = watch_crowd(uniform(1_000, 5, 60), started_long_ago=True)
     assert crowd.quantile(0.5) < 3

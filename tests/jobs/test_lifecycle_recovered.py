@@ -20,7 +20,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.events import JobStageChanged
-from opus_async.jobs.lifecycle import MAX_CREATES
+from opus_async.jobs.launch import MAX_CREATES
 from opus_async.jobs.pausing import WhenPaused
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import AmbiguousStart, IdTaken, RecoveredJob, StartAnswer, StartCheck, StartDoubt

@@ -285,6 +285,28 @@ def test_watcher_allows_two_waiters_for_one_job():
     run_virtual(main())
 
 
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_watcher_goes_on_for_others_if_one_of_several_waiters_leaves(left):
+    async def main():
+        opus = FakeOpus()
+        opus.ends["1"] = now() + 60
+        opus.open = _AlwaysEmpty()
+        async with watching(opus) as watcher:
+            waits = [asyncio.ensure_future(watcher.wait("1")) for _ in range(3)]
+            await asyncio.sleep(10)
+            waits.pop(left).cancel()
+            assert [(await wait).status for wait in waits] == [JobStatus.COMPLETED] * 2
+            assert len(watcher) == 0
+
+    class _AlwaysEmpty(set):
+        """Two waiters are two watches: the check of FakeOpus does not apply."""
+
+        def __and__(self, _):
+            return set()
+
+    run_virtual(main())
+
+
 def test_watcher_forgets_cancelled_wait_and_ends_idle_workers():
     async def main():
         opus = FakeOpus()

@@ -346,7 +346,10 @@ async def test_file_digests_refuses_file_changed_while_reading(tmp_path, monkeyp
             else:
                 os.truncate(path, 2000 if change == "grows" else 10)
 
-    monkeypatch.setattr(digests_room.hashlib, "sha256", Hash)
+        def hexdigest(self):
+            return ""
+
+    monkeypatch.setattr(hashlib, "sha256", Hash)
     with pytest.raises(InvalidInputs, match="changed while it was read") as refused:
         await FileDigests(cache).of(path)
     assert refused.value.problems[0].code is ProblemCode.FILE_CHANGED

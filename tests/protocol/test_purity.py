@@ -14,6 +14,7 @@ from opus_async.opus.protocol.api_versions import api_versions
 
 HOMES = [Path(package.__file__).parent for package in (wire, opus_protocol, operativus_protocol)]
 OURS = (
+    "opus_async.cheap_dataclass",
     "opus_async.error_codes",
     "opus_async.errors",
     "opus_async.gaps",

@@ -31,11 +31,11 @@ from opus_async.events import FailureClass, HostState, HostTroubled, RequestRetr
 from opus_async.jobs.start import JobStarter
 from opus_async.platform import AmbiguousStart, StartCheck
 from opus_async.transport import circuit_breaker as breaker_module
+from opus_async.transport import pace
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.failures import classify
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import Priority, RequestLimiter
-from opus_async.transport.rates import AdaptiveRate
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
 
@@ -933,7 +933,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(breaker_module, "MIN_DURATION", 0.05)
     monkeypatch.setattr(breaker_module, "FIRST_PROBE", 0.01)
     monkeypatch.setattr(breaker_module, "LAST_PROBE", 0.05)
-    monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
+    monkeypatch.setattr(pace, "LEAST_CLIMB", 10_000.0)
 
 
 async def test_breaker_over_sockets_fails_no_request_if_server_returns(quick):

@@ -501,11 +501,11 @@ def test_http_timeout_cache_is_bounded():
 
 @pytest.mark.parametrize("surprise", [ValueError("x"), RuntimeError("x")])
 async def test_http_unexpected_error_after_sending_counts_as_request_sent(serve, http, monkeypatch, surprise):
-    async def read(*_):
+    def read(*_):
         raise surprise
 
     served = await serve(answer(200, b"{}"))
-    monkeypatch.setattr(http_module, "_read", read)
+    monkeypatch.setattr(aiohttp.StreamReader, "read_nowait", read)
     error = await fails(http, post(served.url + "/execute"), f"failed .{type(surprise).__name__}")
     assert (error.request_sent, len(served.bodies)) == (True, 1)
 

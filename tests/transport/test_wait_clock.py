@@ -51,11 +51,11 @@ def test_wait_for_a_slot_is_measured_while_nothing_of_the_job_is_on_the_wire():
     assert measured(main) == pytest.approx(5.0)
 
 
-def test_pause_of_all_after_a_429_is_measured():
+def test_pause_after_a_429_of_another_request_is_measured():
     async def main():
         limiter = RequestLimiter(4, random=lambda: 0.0)
         retrier = Retrier(RetryPolicy(), limiter)
-        limiter.throttling.record_throttling(7.0)
+        limiter.throttling.record_throttling(7.0, operation="look")
         await retrier.call("look", seconds_of)
 
     assert measured(main) == pytest.approx(7.0, abs=0.5)  # then the rate begins low

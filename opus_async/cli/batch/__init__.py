@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
-from typing import cast
 
-from opus_async.cli.parser import Command, add_everywhere
+from opus_async.cli.parser import add_command
 
 VERBS = {
     "run": "run a job for every row of a manifest; whatever ends it, resume goes on",
@@ -49,16 +47,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for word, summary in VERBS.items():
-        verb = verbs.add_parser(
-            word,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-        )
-        module = _load(word)
-        module.configure(verb)
-        add_everywhere(verb, shown=False)
-        verb.set_defaults(module=module)
-
-
-def _load(word: str) -> Command:
-    return cast("Command", import_module(f"{__package__}.{_MODULES.get(word, word)}"))
+        add_command(verbs, word, summary, f"{__package__}.{_MODULES.get(word, word)}")

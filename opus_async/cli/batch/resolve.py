@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DECISIONS
-from opus_async.cli import connection, platforms
+from opus_async.cli import platforms
 from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.streams import deliver
 from opus_async.cli.tables import columns, terminal_width
@@ -105,7 +106,7 @@ def run(options: ResolveOptions) -> int:
     if bool(keys) == options.all:
         _list_unknown(options, existing_batch.target_of(options, meta))
         return Exit.WRONG_USE
-    number = connection.drive(_decide(options, meta, decision, keys))
+    number = drive(_decide(options, meta, decision, keys))
     print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
     if (loss := deliver(status_text.as_text(read_status(options.directory)))) is not None:
         print_error(f"stdout cannot be written: {loss.reason}; the decision is recorded")

@@ -198,4 +198,4 @@ def _given(options: LimitOptions, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def _known(values: Mapping[str, Any], kind: type[Limits | RetryPolicy]) -> dict[str, Any]:
     """The values that are set, of fields that this version of the package knows."""
-    return {name: value for name, value in values.items() if name in kind.model_fields and value is not None}
+    return {name: value for name, value in values.items() if name in kind.names() and value is not None}

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, error_report, metrics, platforms
+from opus_async.cli import error_report, metrics, platforms
 from opus_async.cli.batch import existing_batch, run_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
@@ -53,7 +54,7 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
     """
     target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     try:
-        result = connection.drive(_watched(options, directory, doing, meta, target=target))
+        result = drive(_watched(options, directory, doing, meta, target=target))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:

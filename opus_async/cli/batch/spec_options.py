@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from opus_async.cli import connection, platforms
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
-from opus_async.manifests.binding.habits import Habits
 
 READING = ("sheet", "delimiter", "encoding")
 _FLAGS = ("pad_short_rows", "allow_outside")
@@ -181,6 +180,8 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
     Raises:
         WrongUse: One of them cannot be, or means nothing to the platform.
     """
+    from opus_async.manifests.binding.habits import Habits
+
     entry = platforms.target_of(options).entry
     for name in entry.unused_options:
         if getattr(options, name, None):

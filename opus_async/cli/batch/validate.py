@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, platforms
+from opus_async.cli import platforms
 from opus_async.cli.argument_types import output_file
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
 from opus_async.cli.errors import Exit, WrongUse
+from opus_async.cli.event_loop import drive
 from opus_async.cli.streams import SafeStream, controls
 from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
@@ -83,7 +84,7 @@ def run(options: ValidateOptions) -> int:
     options = spec_options.checked(options)
     manifest = spec_options.manifest_of(options)
     with _opened(options.json, manifest) as writer:
-        validation = connection.drive(_validated(options, manifest, writer))
+        validation = drive(_validated(options, manifest, writer))
         writer.end(validation)
     if options.json != STDOUT:
         print(validation_text.table(validation, terminal_width()))

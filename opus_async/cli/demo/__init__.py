@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.cli import argument_types
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted, print_error
+from opus_async.cli.event_loop import drive
 from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import deliver
 

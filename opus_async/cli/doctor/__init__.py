@@ -14,12 +14,12 @@ import argparse
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import platforms
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, WrongUse, shortage_text
+from opus_async.cli.event_loop import drive
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.streams import symbols
 from opus_async.cli.tables import columns, terminal_width
@@ -103,8 +103,8 @@ def _targets(options: DoctorOptions) -> list[Target]:
     else:
         found = [named]
     if options.workflow:
-        found[0] = replace(found[0], workflow_id=platforms.checked_workflow(found[0], options.workflow))
-    return [replace(target, api=options.api) for target in found]
+        found[0] = found[0]._replace(workflow_id=platforms.checked_workflow(found[0], options.workflow))
+    return [target._replace(api=options.api) for target in found]
 
 
 def _is_set_up(entry: PlatformEntry[Any], options: DoctorOptions) -> bool:

@@ -20,7 +20,7 @@ from opus_async.config import Limits
 from opus_async.errors import ConfigurationError
 from opus_async.transport import open_files, proxies
 
-PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
+PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich", "uvloop")
 OLDEST_AIOHTTP = (3, 14, 4)
 """Older versions repeat a request with an empty body after a broken connection, and storage answers 200."""
 

@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from opus_async.cli import connection, metrics, platforms
+from opus_async.cli import metrics, platforms
 from opus_async.cli.errors import Interrupted
+from opus_async.cli.event_loop import drive
 from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.load.load_options import LoadOptions, limits_of
 
@@ -35,7 +36,7 @@ def work(options: LoadOptions, doing: Doing[ResultT]) -> ResultT:
         Interrupted: Before any job was started, or a second time: nothing more is known of it.
         OpusError: It cannot begin.
     """
-    result = connection.drive(cast("Coroutine[Any, Any, ResultT | None]", _watched(options, doing)))
+    result = drive(cast("Coroutine[Any, Any, ResultT | None]", _watched(options, doing)))
     if result is None:
         raise Interrupted("no job was started")
     return result

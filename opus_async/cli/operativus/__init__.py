@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
-from typing import cast
 
-from opus_async.cli.parser import Command, add_everywhere
+from opus_async.cli.parser import add_command
 from opus_async.cli.platforms import operativus as entry
 
 VERBS = {
@@ -37,11 +35,7 @@ first steps:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs and their arguments to the parser of ``operativus``."""
     parser.epilog = _EPILOG
+    entry.configure(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for word, summary in VERBS.items():
-        verb = verbs.add_parser(word, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        module = cast("Command", import_module(f"{__package__}.{word}"))
-        module.configure(verb)
-        entry.configure(verb)
-        add_everywhere(verb, shown=False)
-        verb.set_defaults(module=module)
+        add_command(verbs, word, summary, f"{__package__}.{word}")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, print_error, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.platforms.operativus import connect

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.operativus import shown
 from opus_async.cli.options import ConnectionOptions

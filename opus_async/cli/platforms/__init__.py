@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from opus_async.cli import connection
-from opus_async.cli.errors import WrongUse
 from opus_async.cli.target import PlatformEntry, Target
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ def entry(name: str | None) -> PlatformEntry[BatchClient]:
     Raises:
         ConfigurationError: There is no such platform: a newer version may know it.
     """
-    from opus_async.errors import ConfigurationError
-
     if name is not None and name not in NAMES:
+        from opus_async.errors import ConfigurationError
+
         raise ConfigurationError(
             f"This version of opus-async knows no platform {name!r}, only {', '.join(NAMES)}"
         )
@@ -76,6 +75,7 @@ def checked_workflow(target: Target, text: str) -> str:
     Raises:
         WrongUse: It names none.
     """
+    from opus_async.cli.errors import WrongUse
     from opus_async.errors import InvalidInputs
 
     try:
@@ -95,6 +95,8 @@ def entry_of_batch(recorded: str | None, named: str | None) -> PlatformEntry[Bat
         ConfigurationError: This version does not know that platform.
         WrongUse: The two are not the same.
     """
+    from opus_async.cli.errors import WrongUse
+
     found = entry(recorded)
     if named is not None and entry(named) is not found:
         raise WrongUse(f"--platform: the batch was begun on {found.name}, and goes on there: leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,4 +98,9 @@ def is_url(value: str) -> bool:
 
 
 def _place(item: Any, base: Path) -> Any:
-    return item if not isinstance(item, str) or not item or is_url(item) else base / item
+    return item if not isinstance(item, str) or not item or is_url(item) else _below(base, item)
+
+
+@lru_cache(maxsize=1024)  # a row is asked for its files five times over, of a few hundred rows at once
+def _below(base: Path, path: str) -> Path:
+    return base / path

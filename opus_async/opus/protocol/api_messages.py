@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from opus_async.cheap_dataclass import cheap_dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@cheap_dataclass()
 class PresignedUpload:
     """A presigned URL to PUT one file to.
 
@@ -20,7 +22,7 @@ class PresignedUpload:
     file_url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class InitiateFields:
     """The fields of an ``initiate``, as in ``opus.jobs.initiate``; None is not sent, or has a default."""
 
@@ -37,7 +39,7 @@ class InitiateFields:
     web_app_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class PresignFields:
     """The fields of a presign request.
 

@@ -6,7 +6,7 @@ services of the same kind. What lies in ``data`` counts like what lies around it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +36,10 @@ def is_error_envelope(body: Any) -> bool:
 
     Where it names a job, or has no words beside, it is taken for a status all the same.
     """
-    return any(_is_error(layer) for layer in _layers(body))
+    if not isinstance(body, dict):
+        return False
+    inner = body.get("data")
+    return _is_error(body) or (isinstance(inner, dict) and _is_error(inner))
 
 
 def holds_errors_alone(body: Any) -> bool:
@@ -56,19 +59,18 @@ def holds_errors_alone(body: Any) -> bool:
 
 def says_no(body: Any) -> bool:
     """Whether the body of a success refuses: by a flag, a code of 400 or more, a word, or errors."""
-    return any(_refuses(layer) for layer in _layers(body))
-
-
-def _layers(body: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(body, dict):
-        yield body
-        if isinstance(inner := body.get("data"), dict):
-            yield inner
+    if not isinstance(body, dict):
+        return False
+    inner = body.get("data")
+    return _refuses(body) or (isinstance(inner, dict) and _refuses(inner))
 
 
 def _has_error_status(layer: Mapping[str, Any]) -> bool:
-    words = (layer.get("status"), layer.get("state"))
-    return any(isinstance(word, str) and word.strip().lower() in _ERROR_STATUS for word in words)
+    return _is_error_word(layer.get("status")) or _is_error_word(layer.get("state"))
+
+
+def _is_error_word(word: Any) -> bool:
+    return isinstance(word, str) and word.strip().lower() in _ERROR_STATUS
 
 
 def _is_error(layer: Mapping[str, Any]) -> bool:
@@ -81,19 +83,25 @@ def _is_error(layer: Mapping[str, Any]) -> bool:
 
 def _refuses(layer: Mapping[str, Any]) -> bool:
     fields = {folded(name): value for name, value in layer.items()}
-    denied = any(
-        value is False or (isinstance(value, str | int) and str(value).strip().lower() in _FALSE)
-        for name in ("success", "ok")
-        if (value := fields.get(name)) is not None
-    )
-    codes = (_number(fields.get(name)) for name in ("statuscode", "status", "code"))
     return (
-        denied
-        or any(code in _FAILURES for code in codes)
+        _denies(fields.get("success"))
+        or _denies(fields.get("ok"))
+        or _is_failure(fields.get("statuscode"))
+        or _is_failure(fields.get("status"))
+        or _is_failure(fields.get("code"))
         or _has_error_status(layer)
         or bool(fields.get("errors"))
         or (bool(fields.get("error")) and not fields.get("success"))
     )
+
+
+def _denies(value: Any) -> bool:
+    return value is False or (isinstance(value, str | int) and str(value).strip().lower() in _FALSE)
+
+
+def _is_failure(code: Any) -> bool:
+    number = _number(code)
+    return number is not None and number in _FAILURES  # of None, a range is searched from end to end
 
 
 def _number(value: Any) -> int | None:

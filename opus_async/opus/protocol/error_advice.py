@@ -40,7 +40,7 @@ QUOTA_ADVICE = Advice(
 )
 _MAY_SPEAK_OF_QUOTA = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 _LIMIT = r"(?:quota|credits?|(?:usage|plan|credit|budget|billing|spending|monthly|annual) limit)"
-_QUOTA_WORDS = re.compile(
+_QUOTA_WORDS = (
     rf"\b{_LIMIT} (?:(?:has|have) been |is |are |was )?(?:exceeded|exhausted|reached|used up|depleted)\b"
     rf"|\b(?:exceeded|exhausted|reached|used up|out of) (?:(?:your|its|the|their|all) )?"
     rf"(?:(?:current|monthly|annual) )?{_LIMIT}\b"
@@ -49,16 +49,14 @@ _QUOTA_WORDS = re.compile(
 )
 """What can mean nothing else. The vendor documents no such refusal: any word in doubt stays what its status
 says."""
-_RATE_WORDS = re.compile(
-    r"\bper (?:second|minute|hour|day)\b|\brate\b|\btoo many requests\b|\bconcurrent|\bactive\b"
-)
+_RATE_WORDS = r"\bper (?:second|minute|hour|day)\b|\brate\b|\btoo many requests\b|\bconcurrent|\bactive\b"
 """Words of a limit that passes by itself, whatever else is said: other services call that a quota, too."""
 
 
 def speaks_of_quota(detail: str, code: str | None) -> bool:
     """Whether a refusal says that a quota is used up, which no waiting brings back."""
     said = re.sub(r"[\s_-]+", " ", f"{code or ''}. {detail}".lower())
-    return bool(_QUOTA_WORDS.search(said)) and not _RATE_WORDS.search(said)
+    return bool(re.search(_QUOTA_WORDS, said)) and not re.search(_RATE_WORDS, said)
 
 
 def advise(refusal: Refusal) -> Advice:

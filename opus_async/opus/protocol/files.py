@@ -6,11 +6,12 @@ Section "Uploading files" of the vendor's docs: twelve extensions, one size limi
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from dataclasses import field as attribute
+from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
@@ -29,7 +30,7 @@ _PAIR = 2
 _MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class FileFacts:
     """What is known of a file before it is sent.
 
@@ -56,7 +57,7 @@ class FileInspector(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class FileToSend:
     """One file that must be uploaded before the job can be executed.
 
@@ -121,8 +122,7 @@ def check_allowed(field: InputField, filename: str, extension: str) -> None:
     """
     if not field.allowed_file_types:
         return
-    wanted = _type_of(extension)
-    if not any(_type_of(allowed) == wanted for allowed in field.allowed_file_types):
+    if _type_of(extension) not in _types_of(field.allowed_file_types):
         allowed_types = excerpt(", ".join(field.allowed_file_types), 120)
         raise _unfit_file(
             f"takes only {literal(allowed_types)} files, got {{}}", filename, ProblemCode.FILE_TYPE
@@ -194,17 +194,17 @@ def _url_of(value: Any) -> str | None:
 
 def _source_of(value: Any) -> tuple[Any, str | None]:
     """Get what is to be inspected, and the name that the caller gave it, if any."""
-    if is_named_file(value):
-        return value[1], _base_name(value[0])
-    if _is_bytes(value):
-        raise Unfit("got bare bytes, which have no file name: give (filename, bytes)")
-    if isinstance(value, str | os.PathLike):
+    if isinstance(value, str | os.PathLike):  # most are
         path = os.fspath(value)
         if not isinstance(path, str):
             raise Unfit("got a path in bytes: give it as text")
         if not path.strip():
             raise Unfit("got an empty path")
         return value, None
+    if is_named_file(value):
+        return value[1], _base_name(value[0])
+    if _is_bytes(value):
+        raise Unfit("got bare bytes, which have no file name: give (filename, bytes)")
     if _is_open_file(value):
         # of an upload of a web framework "name" can be the field of the form
         name = getattr(value, "filename", None) or getattr(value, "name", None)
@@ -233,6 +233,12 @@ def _is_open_file(value: Any) -> bool:
 def _base_name(name: str) -> str:
     """The last part of a name that may hold folders of either kind."""
     return PureWindowsPath(PurePosixPath(name).name).name
+
+
+@lru_cache(maxsize=64)
+def _types_of(allowed: tuple[str, ...]) -> frozenset[str]:
+    """What an input allows; each file for it is compared with that."""
+    return frozenset(map(_type_of, allowed))
 
 
 def _type_of(extension: str) -> str:

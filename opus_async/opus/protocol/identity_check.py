@@ -75,7 +75,11 @@ def check_id(answer: ApiResponse, named: str) -> None:
 
 def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
     """The ids by which a response names jobs, place by place. Every poll comes through here."""
-    places = [[found] for name in _HEADERS if (found := id_of(answer.headers.get(name)))]
+    places = []
+    for name in _HEADERS:
+        named = answer.headers.get(name)
+        if named is not None and (found := id_of(named)):
+            places.append([found])
     if isinstance(body, dict):
         _add_jobs(places, body)
         if "statusCode" in body and isinstance(path := body.get("path"), str):

@@ -6,10 +6,9 @@ Read by their shape like everything else; what is missing is None.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
@@ -28,8 +27,7 @@ from opus_async.wire.timestamps import number, to_epoch
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchFields:
+class SearchFields(NamedTuple):
     """What a search can be narrowed by; None leaves it open.
 
     Attributes:
@@ -47,8 +45,7 @@ class SearchFields:
     end_date: date | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobPage:
+class JobPage(NamedTuple):
     """One page of a search.
 
     Attributes:

@@ -10,10 +10,8 @@ from datetime import date, time
 from decimal import Decimal
 from enum import Enum
 from numbers import Integral, Real
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, cast
 from uuid import UUID
-
-from pydantic import BaseModel
 
 from opus_async.input_problems import Unfit
 from opus_async.wire.excerpts import excerpt
@@ -63,8 +61,8 @@ def entries_of(value: Any) -> Mapping[Any, Any] | None:
     """The entries of a mapping, a dataclass or a pydantic model; None for everything else."""
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, BaseModel):
-        return value.model_dump()
+    if callable(dump := getattr(type(value), "model_dump", None)):  # a pydantic model
+        return cast("Mapping[Any, Any]", dump(value))
     if is_dataclass(value) and not isinstance(value, type):
         return {entry.name: getattr(value, entry.name) for entry in fields(value)}
     return None

@@ -45,6 +45,7 @@ _YES_CODES = frozenset(map(str, range(200, 300)))
 
 _SCHEMAS = ("jobResultsPayloadSchema", "job_results_payload_schema")
 _HOLDERS = (*_SCHEMAS, "results")
+_HOLDER_NAMES = frozenset(_HOLDERS)
 _ENVELOPE = frozenset(
     {"jobExecutionId", "job_execution_id", "caseId", "case_id", "status", "state"}
     | {"success", "message", "error", "statusCode", "timestamp", "path"}
@@ -52,10 +53,8 @@ _ENVELOPE = frozenset(
 """What stands beside outputs without being one."""
 _AROUND = _ENVELOPE | {*_HOLDERS, "data"}
 
-_MARKS = ("type", "displayName", "display_name", "variableName", "variable_name")
+_MARKS = frozenset({"type", "displayName", "display_name", "variableName", "variable_name"})
 """What tells a variable object from an output that is itself an object with a ``value`` in it."""
-
-_NOTHING_ELSE = frozenset(_MARKS)
 
 
 def read_executed(answer: ApiResponse) -> None:
@@ -133,7 +132,7 @@ def results_in(body: Any) -> JobResults:
 
 def _not_ready(body: Mapping[str, Any]) -> bool:
     status = _status_in(body)
-    if isinstance(status, str) and status_of(status) in _GOES_ON and any(name in body for name in _HOLDERS):
+    if isinstance(status, str) and status_of(status) in _GOES_ON and not _HOLDER_NAMES.isdisjoint(body):
         return True  # what is there so far are parts
     if any(body.get(name) for name in (*_HOLDERS, "data")) or not body.keys() <= _AROUND:
         return False
@@ -152,12 +151,12 @@ def _outputs(body: Any) -> Iterator[OutputValue]:
     """The output variables, wherever this shape keeps them."""
     if not isinstance(body, dict):
         return variables(body)
-    if any(name in body for name in _HOLDERS):
+    if not _HOLDER_NAMES.isdisjoint(body):
         held = next((found for name in _HOLDERS if (found := body.get(name))), None)
         inner = first_of(held, *_SCHEMAS) if isinstance(held, dict) else None
         return variables(held if inner is None else inner)
     wrapped = body.get("data")
-    if isinstance(wrapped, dict) and any(name in wrapped for name in _HOLDERS):
+    if isinstance(wrapped, dict) and not _HOLDER_NAMES.isdisjoint(wrapped):
         return _outputs(wrapped)
     return variables({name: value for name, value in body.items() if name not in _ENVELOPE})
 
@@ -168,7 +167,7 @@ def variables(held: Any) -> Iterator[OutputValue]:
         if not isinstance(group, dict):
             continue
         name = text(first_of(group, "variable_name", "variableName"))
-        if name is not None and ("value" in group or group.keys() <= _NOTHING_ELSE):
+        if name is not None and ("value" in group or group.keys() <= _MARKS):
             yield _described(name, group)
         else:
             for name, entry in group.items():
@@ -186,8 +185,4 @@ def _described(name: str, entry: Mapping[str, Any]) -> OutputValue:
 
 
 def _is_variable(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and "value" in entry
-        and (len(entry) == 1 or any(mark in entry for mark in _MARKS))
-    )
+    return isinstance(entry, dict) and "value" in entry and (len(entry) == 1 or not _MARKS.isdisjoint(entry))

@@ -7,9 +7,10 @@ is read. Pure: the disk is looked at by the injected inspector alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.input_names import InputNames
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
@@ -32,14 +33,14 @@ _DEFINED = frozenset(("array", "object"))
 """Types that send a definition of their items; ``array_files`` and ``json_string`` send none."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class _Pending:
     """A URL that is not known yet: the position of its file in ``BoundInputs.files``."""
 
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class BoundInputs:
     """Inputs that were checked against their workflow.
 

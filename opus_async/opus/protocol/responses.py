@@ -24,7 +24,9 @@ from opus_async.wire.responses import SUCCESS, first_of, identifier, protocol_er
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
 _ABOUT_THE_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATUS = re.compile(r"[0-9]{3}")
-_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_BEGINNING = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_LAST_PORT = 65_535
 
 
 def body_of_accepted(answer: ApiResponse) -> Any:
@@ -113,15 +115,13 @@ def presigned_url(place: Mapping[str, Any], answer: ApiResponse) -> str | None:
 
 def _doubt_about(url: str, answer: ApiResponse) -> str | None:
     """Why a presigned URL is not used, to complete "a presigned URL ..."; None if it may be used."""
-    parts = urlsplit(url)
-    if parts.scheme == "http" and urlsplit(answer.url).scheme != "http":
+    if _is_plain(url) and not _is_plain(answer.url):
         return "over plain http, although the API was asked over https"
-    if "@" in parts.netloc:
+    authority = _authority(url) or ""
+    if "@" in authority:
         return "with a user or a password in it"
-    try:
-        told = _AUTHORITY.fullmatch(parts.netloc) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        told = False
+    found = _AUTHORITY.fullmatch(authority)
+    told = found is not None and (not found[1] or 0 < int(found[1]) <= _LAST_PORT)
     return None if told else "whose host cannot be told"
 
 
@@ -144,11 +144,28 @@ def http_url(value: Any) -> str | None:
     """Return an http(s) URL exactly as sent, since a signature covers every byte of it; None for no URL."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
+    return None if _authority(value) is None else value
+
+
+def _authority(url: str) -> str | None:
+    """Host, port, user and password of an http(s) URL, as they are written; None without a host.
+
+    By hand: two of them come with each upload, and :func:`urlsplit` looks at every byte of them.
+    """
+    beginning = _BEGINNING.match(url)
+    if beginning is None:
         return None
-    return value if parts.scheme in {"http", "https"} and parts.hostname else None
+    authority = beginning[1]
+    if "[" in authority or "]" in authority:  # an IPv6 address, or nonsense
+        try:
+            return authority if urlsplit(url).hostname else None
+        except ValueError:
+            return None
+    return authority if authority.rpartition("@")[2].partition(":")[0] else None
+
+
+def _is_plain(url: str) -> bool:
+    return url[:5].lower() == "http:"
 
 
 def _refuse(answer: ApiResponse, body: Mapping[str, Any]) -> None:

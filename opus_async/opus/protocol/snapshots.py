@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.models import AuditLog, JobStatus
 from opus_async.opus.protocol.envelopes import JOB_NAMES
 
@@ -54,7 +55,7 @@ Leaves = Mapping[str, Any]
 """Path -> value, of everything in an answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class Snapshot:
     """What one job shows: its status and its audit.
 

@@ -5,10 +5,11 @@ Seen in several independent clients, never promised: each may change or go witho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import responses
@@ -22,7 +23,7 @@ URL_LIFE = 3600
 """Seconds for which a presigned URL is asked for. It is used at once; a slow line may take long over it."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class PresignedDownload:
     """A presigned URL to GET one file from.
 

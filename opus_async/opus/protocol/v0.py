@@ -16,7 +16,7 @@ from opus_async.opus.protocol import files, requests, responses
 from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.wire.messages import ApiRequest, ApiResponse
-from opus_async.wire.requests import given
+from opus_async.wire.requests import encoded_segment, given
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -129,5 +129,6 @@ class V0(ApiVersion):
 
 
 def _of_job(operation: str, job_id: str) -> ApiRequest:
-    path = f"/job/{requests.segment(job_id, 'job id')}/{operation}"
-    return ApiRequest(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "job id"))
+    named = requests.named(job_id, "job id")
+    path = f"/job/{encoded_segment(named)}/{operation}"
+    return ApiRequest(operation=operation, method="GET", path=path, job_id=named)

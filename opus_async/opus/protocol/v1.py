@@ -15,7 +15,7 @@ from opus_async.opus.protocol import files, requests, responses
 from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.wire.messages import ApiRequest, ApiResponse
-from opus_async.wire.requests import given
+from opus_async.wire.requests import encoded_segment, given
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
@@ -110,14 +110,15 @@ class V1(ApiVersion):
         if workspaces is not None:
             raise InvalidInputs([_only_v0("workspaces")])
         url = self.callback(callback_url)
+        named = requests.named(job_id, "case id")
         return ApiRequest(
             operation="execute",
             method="POST",
-            path=f"{_case(job_id)}/execute",
+            path=f"{_case(named)}/execute",
             body={"payload": payload, **given(callbackUrl=url)},
             repeatable=False,
             secret=url,
-            job_id=requests.named(job_id, "case id"),
+            job_id=named,
         )
 
     def status(self, job_id: str) -> ApiRequest:
@@ -137,8 +138,9 @@ class V1(ApiVersion):
 
 
 def _of_case(operation: str, job_id: str) -> ApiRequest:
-    path = f"{_case(job_id)}/{operation}"
-    return ApiRequest(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "case id"))
+    named = requests.named(job_id, "case id")
+    path = f"{_case(named)}/{operation}"
+    return ApiRequest(operation=operation, method="GET", path=path, job_id=named)
 
 
 def _only_v0(name: str) -> InputProblem:
@@ -147,5 +149,5 @@ def _only_v0(name: str) -> InputProblem:
     )
 
 
-def _case(job_id: str) -> str:
-    return f"{_BASE}/case/{requests.segment(job_id, 'case id')}"
+def _case(named: str) -> str:
+    return f"{_BASE}/case/{encoded_segment(named)}"

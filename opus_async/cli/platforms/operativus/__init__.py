@@ -12,9 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.errors import WrongUse
 from opus_async.cli.target import Ask, PlatformEntry, Variables
-from opus_async.operativus.stages import STAGES
 
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from opus_async.jobs.pausing import Answer
     from opus_async.operativus import Run
     from opus_async.operativus.client import OperativusClient
+    from opus_async.platform import Stages
 
 WORKFLOW_ID = "the workflow's id, which 'operativus workflows' lists"
 
@@ -86,7 +85,6 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
         ("OPERATIVUS_PASSWORD", "and its password"),
     )
     vendor_domain = None
-    stages = STAGES
     generation_hint = ""
     billed = ""
     workflow_help = WORKFLOW_ID
@@ -94,6 +92,13 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
     answers_pauses = True
     doctor_words = ("doctor", "--platform", name)
     live_steps = ("live call",)
+
+    @property
+    def stages(self) -> Stages:
+        """The stages of a run of Operativus."""
+        from opus_async.operativus.stages import STAGES
+
+        return STAGES
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add nothing: its API has one generation."""
@@ -164,6 +169,8 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
 
 
 def _refuse_generation(api: str | None) -> None:
+    from opus_async.cli.errors import WrongUse
+
     if api is not None:
         raise WrongUse("--api: Operativus has one generation of its API; leave it out")
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 from opus_async.cli import connection
 from opus_async.cli.target import Ask, PlatformEntry, Variables
-from opus_async.opus.stages import STAGES, VENDOR_DOMAIN
 
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
     from opus_async.cli.options import ConnectionOptions
     from opus_async.opus.client import OpusClient
+    from opus_async.platform import Stages
 
 Generation = Literal["v0", "v1", "auto"]
 WORKFLOW_ID = "the workflow: 16 characters, a UUID, or the link of its page"
@@ -90,8 +90,6 @@ class OpusEntry(PlatformEntry["OpusClient"]):
         ),
         ("OPUS_CALLBACK_URL", "an HTTPS URL that Opus calls when a job ends"),
     )
-    vendor_domain = VENDOR_DOMAIN
-    stages = STAGES
     generation_hint = "--api or OPUS_API names the generation of the API"
     billed = "billed when it completes"
     workflow_help = WORKFLOW_ID
@@ -99,6 +97,20 @@ class OpusEntry(PlatformEntry["OpusClient"]):
     answers_pauses = False
     doctor_words = ("doctor",)
     live_steps = ("generation", "live call")
+
+    @property
+    def stages(self) -> Stages:
+        """The stages of a job of Opus."""
+        from opus_async.opus.stages import STAGES
+
+        return STAGES
+
+    @property
+    def vendor_domain(self) -> str:
+        """The domain of the vendor's hosts."""
+        from opus_async.opus.stages import VENDOR_DOMAIN
+
+        return VENDOR_DOMAIN
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add ``--api``."""
