@@ -29,6 +29,8 @@ from yarl import URL
 
 log = logging.getLogger("opus_async.transport")
 
+_TURNS_AT_THE_DEADLINE = 3
+"""Turns of the loop: while it stood still (a slow callback, a stopped process) the response may have come."""
 _FINAL = 200
 """The lowest status that ends an exchange; 1xx only announce one."""
 
@@ -150,6 +152,15 @@ class Wire(ResponseHandler):
             return
         if self._loop.time() < self._deadline:
             self._set_alarm(self._deadline)
+            return
+        self._fail(self._deadline, _TURNS_AT_THE_DEADLINE)
+
+    def _fail(self, deadline: float, turns: int) -> None:
+        """Fail the exchange of this deadline after so many turns of the loop, unless it has ended by then."""
+        if self._deadline != deadline:
+            return
+        if turns:
+            self._loop.call_soon(self._fail, deadline, turns - 1)
             return
         late = TimeoutError()
         self.set_exception(late)

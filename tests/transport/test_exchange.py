@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 
 import aiohttp
@@ -197,6 +198,21 @@ async def test_request_fails_at_its_deadline(serve, http, skip_ahead, path):
     await skip_ahead(60)
     with pytest.raises(TransportError, match="no complete answer within 50 s"):
         await late
+
+
+async def test_answer_that_came_while_the_loop_stood_still_past_the_deadline_counts(http, skip_ahead):
+    """What was started, and costs money, is known then."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        sending = asyncio.create_task(http.send(Request("start", "POST", url, HEADERS, b"{}", timeout=50)))
+        connection, _ = await loop.sock_accept(server)
+        with connection:
+            await loop.sock_recv(connection, 10_000)
+            connection.send(answer(200, b"started"))
+            await skip_ahead(60)
+            assert (await sending).body == b"started"
 
 
 async def test_redirect_leaves_the_rest_of_the_time_to_what_it_leads_to(serve, http, skip_ahead):
