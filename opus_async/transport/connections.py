@@ -39,6 +39,10 @@ class TwoAnswers(aiohttp.ClientConnectionError):
     """Two responses came to one request: which of them is its own cannot be known."""
 
 
+class ClosedBeforeItWasSent(aiohttp.ClientConnectionError):
+    """The pool was closed while a connection was being opened."""
+
+
 class Wire(ResponseHandler):
     """One connection.
 
@@ -235,6 +239,12 @@ class Connections(aiohttp.TCPConnector):
             connection = await self.connect(request, [], clock)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
+        except UnicodeError as error:  # no name server can be asked for such a name
+            raise aiohttp.InvalidURL(request.url) from error
+        except aiohttp.ClientConnectionError as error:
+            if self.closed and not isinstance(error, aiohttp.ClientConnectorError):
+                raise ClosedBeforeItWasSent from error
+            raise
         wire, connection._protocol = connection.protocol, None  # noqa: SLF001 - it comes back by give_back
         assert isinstance(wire, Wire)  # noqa: S101 - no other is made here
         return wire

@@ -100,12 +100,30 @@ async def test_url_without_path_is_asked_whole(serve, http, tail, target):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:99999/a", "http://127.0.0.1:port/a", "http://b\u00fccher.invalid/a"]
+    "url",
+    [
+        "http://127.0.0.1:99999/a",
+        "http://127.0.0.1:port/a",
+        "http://b\u00fccher.invalid/a",
+        "http://a..invalid/a",
+        f"http://{'a' * 64}.invalid/a",
+    ],
 )
 async def test_url_that_is_none_is_an_error_of_ours(http, url):
     with pytest.raises(TransportError, match="this is no http") as caught:
         await http.send(get(url))
     assert not caught.value.request_sent
+
+
+async def test_request_of_client_that_is_closed_before_there_is_a_connection_was_not_sent(serve, http):
+    served = await serve(answer())
+    sending = asyncio.create_task(http.send(Request("start", "POST", served.url + "/", HEADERS, b"{}")))
+    await asyncio.sleep(0)
+    await http.close()
+    with pytest.raises(TransportError, match="the client was closed") as caught:
+        await sending
+    assert not caught.value.request_sent
+    assert served.heads == []
 
 
 async def closes_after_one(served, reader, writer):
