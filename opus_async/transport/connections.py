@@ -29,12 +29,18 @@ from yarl import URL
 
 log = logging.getLogger("opus_async.transport")
 
+_TURNS_AT_THE_DEADLINE = 3
+"""Turns of the loop: while it stood still (a slow callback, a stopped process) the response may have come."""
 _FINAL = 200
 """The lowest status that ends an exchange; 1xx only announce one."""
 
 
 class TwoAnswers(aiohttp.ClientConnectionError):
     """Two responses came to one request: which of them is its own cannot be known."""
+
+
+class ClosedBeforeItWasSent(aiohttp.ClientConnectionError):
+    """The pool was closed while a connection was being opened."""
 
 
 class Wire(ResponseHandler):
@@ -151,6 +157,15 @@ class Wire(ResponseHandler):
         if self._loop.time() < self._deadline:
             self._set_alarm(self._deadline)
             return
+        self._fail(self._deadline, _TURNS_AT_THE_DEADLINE)
+
+    def _fail(self, deadline: float, turns: int) -> None:
+        """Fail the exchange of this deadline after so many turns of the loop, unless it has ended by then."""
+        if self._deadline != deadline:
+            return
+        if turns:
+            self._loop.call_soon(self._fail, deadline, turns - 1)
+            return
         late = TimeoutError()
         self.set_exception(late)
         if self._payload is not None:
@@ -224,6 +239,12 @@ class Connections(aiohttp.TCPConnector):
             connection = await self.connect(request, [], clock)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
+        except UnicodeError as error:  # no name server can be asked for such a name
+            raise aiohttp.InvalidURL(request.url) from error
+        except aiohttp.ClientConnectionError as error:
+            if self.closed and not isinstance(error, aiohttp.ClientConnectorError):
+                raise ClosedBeforeItWasSent from error
+            raise
         wire, connection._protocol = connection.protocol, None  # noqa: SLF001 - it comes back by give_back
         assert isinstance(wire, Wire)  # noqa: S101 - no other is made here
         return wire

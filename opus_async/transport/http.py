@@ -141,7 +141,7 @@ class Http:
         """
         began = asyncio.get_running_loop().time()
         seconds = self._request if request.timeout is None else request.timeout
-        response = await self._send(request, request.url, began, seconds)
+        response = await self._send(request, request.url, began, seconds, began + seconds)
         if response.status in REDIRECTS:
             return await self._follow(request, response, began, seconds)
         return response
@@ -272,13 +272,23 @@ class Http:
             if not request.follow:
                 raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
             url = next_url(request.method, url, status=response.status, location=location)
-            response = await self._send(request, url, began, _left(began, seconds))
+            response = await self._send(request, url, began, _left(began, seconds), began + seconds)
         if response.status in REDIRECTS and "Location" in response.headers:
             raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
         return response
 
-    async def _send(self, request: Request, url: str, began: float, seconds: float) -> Response:
-        """Send a request to this URL once: directly where that can be, else by aiohttp's session."""
+    async def _send(
+        self, request: Request, url: str, began: float, seconds: float, deadline: float
+    ) -> Response:
+        """Send a request to this URL once: directly where that can be, else by aiohttp's session.
+
+        Args:
+            request: What to send.
+            url: Where to.
+            began: When the call began, redirects before this included.
+            seconds: That are left of its time.
+            deadline: When they are over, by the loop's clock.
+        """
         body, method = request.body, request.method
         clock = self._clock(seconds)
         self._session.open()
@@ -288,7 +298,7 @@ class Http:
             if message is not None:
                 try:
                     answer = await origin.exchange(
-                        method, message, clock=clock, deadline=began + seconds, cap=self._max_answer_bytes
+                        method, message, clock=clock, deadline=deadline, cap=self._max_answer_bytes
                     )
                 except _FAILURES as error:
                     failure = to_transport_error(error, method=method, url=url, clock=clock)

@@ -21,7 +21,7 @@ from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
-from opus_async.transport.connections import TwoAnswers
+from opus_async.transport.connections import ClosedBeforeItWasSent, TwoAnswers
 from opus_async.transport.exchange import AnswerTooLarge
 from opus_async.transport.proxies import shown
 from opus_async.transport.shortage import advice, out_of
@@ -120,6 +120,8 @@ def _never_left(  # noqa: C901, PLR0911 - a table
         case aiohttp.ClientConnectorError():
             finding = f"no connection to {error.host} ({_reason(error)})"
             return _Failure(finding, "check the base URL and the network")
+        case ClosedBeforeItWasSent():
+            return _Failure("the client was closed", "", Obstacle.CLOSED, retryable=False)
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return _Failure("this is no http(s) URL", "", Obstacle.REQUEST, retryable=False)
         case aiohttp.ClientError() | OSError():

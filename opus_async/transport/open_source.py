@@ -78,6 +78,8 @@ class FileReading:
 
     def read_now(self, buffer: memoryview, offset: int) -> memoryview | None:
         """Read from the page cache into the buffer."""
+        if not buffer:  # that would tell nothing of the file system: none refuses to read nothing
+            return buffer
         if not self._nowait:
             return None
         try:

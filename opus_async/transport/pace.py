@@ -158,7 +158,7 @@ class Pace:
         self._faster(BELOW * self.known.rate * (doubt + beyond**2), now)
 
     def _faster(self, rate: float, now: float) -> None:
-        self.rate = rate
+        self.rate = rate = max(rate, LEAST)
         burst = None if self.known is None else max(SAVED * self.known.burst, 1.0)
         self._steady.set_rate(rate, now, burst=burst)
         if self._peak is not None:

@@ -131,11 +131,14 @@ class Refusals:
         return Estimate(self.granted_rate(), max(self._burst, 1.0), UNEXPLAINED, 0.0)
 
     def granted_rate(self) -> float:
-        """Requests a second that were granted before the newest refusal; at least that is the limit."""
+        """Requests a second that were granted before the newest refusal; at least that is the limit.
+
+        Never 0: something was granted since the one before, be it that it was sent after the refused request.
+        """
         begins, ends = self.marks[-2:]
         if len(self.marks) == FEWEST:
             begins = max(begins, ends - RECENT)
-        return self._granted(begins, ends) / max(ends - begins, 0.1)
+        return max(self._granted(begins, ends), 1) / max(ends - begins, 0.1)
 
     def granted_at_first(self) -> int:
         """Requests that were granted of late when the first was refused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 import weakref
@@ -34,6 +35,8 @@ _ORIGINS = 64
 log = logging.getLogger("opus_async.transport")
 
 _AFTER_SCHEME = len("https://")
+_PLAIN_ORIGIN = re.compile(r"https?://[^/?#@\\\s]+", re.ASCII)
+"""With no path at all a slash of the query would be taken for its end."""
 
 
 def _aiohttps_own() -> object:
@@ -135,11 +138,14 @@ class HttpSession:
         connector = None if session is None else session.connector
         if session is None or self.proxies is None or not isinstance(connector, Connections):
             return None
+        if not origin.isascii() or not _PLAIN_ORIGIN.fullmatch(origin):
+            return None
         try:
             url = URL(origin, encoded=True)
+            reachable = url.host and url.port  # only now are they looked at
         except ValueError:
             return None
-        if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+        if not reachable:
             return None
         if session.trace_configs or self.proxies.for_url(url) is not None:
             return None

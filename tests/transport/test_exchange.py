@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 
 import aiohttp
@@ -81,6 +82,48 @@ async def test_request_of_odd_characters_is_left_to_aiohttps_session(serve, http
     served = await serve(answer())
     await http.send(get(served.url + path))
     assert len(sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("tail", "target"),
+    [
+        ("?name=a/b", "/?name=a/b"),
+        ("?scope=2026/s3&x=y/z", "/?scope=2026/s3&x=y/z"),
+        ("#a/b", "/"),
+        ("", "/"),
+    ],
+)
+async def test_url_without_path_is_asked_whole(serve, http, tail, target):
+    served = await serve(answer())
+    await http.send(get(served.url + tail))
+    assert served.target == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999/a",
+        "http://127.0.0.1:port/a",
+        "http://b\u00fccher.invalid/a",
+        "http://a..invalid/a",
+        f"http://{'a' * 64}.invalid/a",
+    ],
+)
+async def test_url_that_is_none_is_an_error_of_ours(http, url):
+    with pytest.raises(TransportError, match="this is no http") as caught:
+        await http.send(get(url))
+    assert not caught.value.request_sent
+
+
+async def test_request_of_client_that_is_closed_before_there_is_a_connection_was_not_sent(serve, http):
+    served = await serve(answer())
+    sending = asyncio.create_task(http.send(Request("start", "POST", served.url + "/", HEADERS, b"{}")))
+    await asyncio.sleep(0)
+    await http.close()
+    with pytest.raises(TransportError, match="the client was closed") as caught:
+        await sending
+    assert not caught.value.request_sent
+    assert served.heads == []
 
 
 async def closes_after_one(served, reader, writer):
@@ -173,6 +216,42 @@ async def test_request_fails_at_its_deadline(serve, http, skip_ahead, path):
     await skip_ahead(60)
     with pytest.raises(TransportError, match="no complete answer within 50 s"):
         await late
+
+
+async def test_answer_that_came_while_the_loop_stood_still_past_the_deadline_counts(http, skip_ahead):
+    """What was started, and costs money, is known then."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        sending = asyncio.create_task(http.send(Request("start", "POST", url, HEADERS, b"{}", timeout=50)))
+        connection, _ = await loop.sock_accept(server)
+        with connection:
+            await loop.sock_recv(connection, 10_000)
+            connection.send(answer(200, b"started"))
+            await skip_ahead(60)
+            assert (await sending).body == b"started"
+
+
+async def test_redirect_leaves_the_rest_of_the_time_to_what_it_leads_to(serve, http, skip_ahead):
+    redirected = asyncio.Event()
+
+    async def redirects_late(served, reader, writer):
+        await read_request(served, reader)
+        await redirected.wait()
+        writer.write(answer(307, Location="/there"))
+        await read_request(served, reader)
+        writer.write(answer(200, b"there"))
+        await read_request(served, reader)
+
+    served = await serve(redirects_late)
+    sending = asyncio.create_task(http.send(get(served.url + "/here", timeout=50)))
+    async with asyncio.timeout(5):
+        while not served.heads:  # noqa: ASYNC110 - another task's doing, in this loop
+            await asyncio.sleep(0.001)
+    await skip_ahead(30)  # more than half of its time
+    redirected.set()
+    assert (await sending).body == b"there"
 
 
 async def test_tracer_that_has_a_hand_in_every_session_sees_the_requests(serve, monkeypatch):

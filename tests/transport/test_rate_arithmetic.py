@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opus_async.transport.pace import HOLD_LONGEST, Pace
+from opus_async.transport.pace import HOLD_LONGEST, LEAST, Pace
 from opus_async.transport.rate_estimate import Estimate, Stretch, estimate
 from opus_async.transport.rate_history import MOST, Granted, RateHistory, recent_peak, together
 from opus_async.transport.slow_start import AT_ONCE, SlowStart
+from opus_async.transport.throttling import Throttling
 
 
 @given(st.lists(st.floats(0, 100), max_size=300))
@@ -117,3 +118,39 @@ def test_slow_start_lets_few_go_at_once_and_is_over_soon():
         start.succeeded(now)
     assert now < 3.0
     assert sent < 2500
+
+
+@settings(max_examples=40)  # each refusal is some milliseconds of arithmetic
+@given(st.lists(st.sampled_from(["granted", "refused", "overtaken"]), min_size=4, max_size=12))
+def test_some_rate_is_left_in_whatever_order_requests_are_refused(answers):
+    """Of two on the wire the later may be granted and the earlier refused: nothing was granted before."""
+    now = 1000.0
+    throttling = Throttling(None, guess=64, now=lambda: now, random=lambda: 0.0)
+    operation = throttling.operation("start")
+
+    def send() -> float:
+        nonlocal now
+        while (wait := throttling.wait(operation, now)) > 0:
+            assert wait < 1.01 / LEAST
+            now += wait
+        throttling.take(operation, now)
+        return now
+
+    for answer in answers:
+        sent = send()
+        granted = sent if answer == "granted" else send() if answer == "overtaken" else None
+        now += 0.02
+        if granted is not None:
+            throttling.record_success("start", sent_at=granted)
+        if answer != "granted":
+            throttling.record_throttling(1.0, operation="start", sent_at=sent)
+
+
+def test_pace_is_never_so_slow_that_no_request_follows():
+    pace = Pace(0.0)
+    pace.follow(Estimate(LEAST / 20, 1.0, 1.25, 0.0), 0.0, 0.0)
+    for second in range(200, 400):
+        pace.wait(second)
+        pace.take(second)
+        pace.climb(second)
+        assert pace.rate >= LEAST

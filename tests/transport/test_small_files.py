@@ -128,6 +128,20 @@ async def test_small_file_where_no_system_call_reads_without_blocking_is_read_in
     assert len(disk.hops) == 3, "hashed, opened, read"
 
 
+async def test_empty_file_tells_nothing_of_its_device(serve, http, tmp_path, disk):
+    def refuses_to_read_something(number, buffers, *_):
+        return refused() if len(buffers[0]) else 0
+
+    disk.reads_by(refuses_to_read_something)
+    empty = tmp_path / "empty.pdf"
+    empty.touch()
+    served = await serve(answer())
+    for opened in range(1, 4):
+        await put(http, served, PathSource(empty))
+        assert len(disk.hops) == opened, "each in a thread"
+    assert served.bodies == [b""] * 3
+
+
 async def test_small_file_on_device_that_refuses_is_always_opened_in_a_thread(path, disk):
     disk.reads_by(refused)
     for _ in range(3):
