@@ -39,6 +39,7 @@ class PollQueue:
         self._entries = itertools.count(1)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._planning: dict[WatchedWorkflow, asyncio.Handle] = {}
         """The next turn of planning the jobs of a workflow anew, where that is not done yet."""
 
@@ -190,9 +191,10 @@ class PollQueue:
         """
         if not self._queue:
             self._disarm()
-        elif self._timer is None or self._queue[0][0] < self._timer.when():
+        elif self._timer is None or self._queue[0][0] < self._timer_at:
             self._disarm()
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._time_is_up)
+            self._timer_at = self._queue[0][0]  # that of uvloop does not tell it, where it is over already
+            self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
         self._timer = None
