@@ -39,7 +39,8 @@ class PollQueue:
         self._entries = itertools.count(1)
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self._timer_at = 0.0
+        """When it is up; on uvloop the timer itself does not tell where that has passed already."""
         self._planning: dict[WatchedWorkflow, asyncio.Handle] = {}
         """The next turn of planning the jobs of a workflow anew, where that is not done yet."""
 
@@ -193,7 +194,7 @@ class PollQueue:
             self._disarm()
         elif self._timer is None or self._queue[0][0] < self._timer_at:
             self._disarm()
-            self._timer_at = self._queue[0][0]  # that of uvloop does not tell it, where it is over already
+            self._timer_at = self._queue[0][0]
             self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
