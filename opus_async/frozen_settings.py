@@ -11,6 +11,9 @@ from opus_async.arguments import Kind, unfit
 from opus_async.errors import ConfigurationError
 from opus_async.spelling import no_such
 
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
 
 class _Setting(NamedTuple):
     kind: Kind
@@ -70,6 +73,23 @@ class FrozenSettings:
         return (
             f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
         )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        """Let a pydantic model have such settings as a field: the value, or a mapping of its settings."""
+        from pydantic_core import core_schema  # noqa: PLC0415 - for those who have loaded pydantic already
+
+        return core_schema.no_info_plain_validator_function(
+            cls._of, serialization=core_schema.plain_serializer_function_ser_schema(cls.model_dump)
+        )
+
+    @classmethod
+    def _of(cls, value: object) -> Self:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(f"{cls.__name__} is one of these, or a mapping of its settings")
+        return cls(**value)
 
     @classmethod
     def names(cls) -> Sequence[str]:

@@ -11,6 +11,7 @@ import textwrap
 from importlib import import_module
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 import opus_async
 from opus_async import (
@@ -479,3 +480,17 @@ def test_job_results_keep_outputs_with_the_same_name():
 def test_public_api_misspelt_import_fails_mypy(type_checked):
     (said,) = type_checked["typo.py"]
     assert 'has no attribute "OpusCleint"' in said
+
+
+def test_settings_can_be_fields_of_a_pydantic_model():
+    class Service(BaseModel):
+        limits: Limits = Limits()
+        timeouts: Timeouts
+
+    read = Service.model_validate({"limits": {"api_rate": 3}, "timeouts": Timeouts(connect=2)})
+    assert read.limits == Limits(api_rate=3)
+    assert Service.model_validate_json(read.model_dump_json()) == read
+    with pytest.raises(ValidationError, match="did you mean 'api_rate'"):
+        Service.model_validate({"limits": {"api_rat": 3}, "timeouts": {}})
+    with pytest.raises(ValidationError, match="a mapping of its settings"):
+        Service.model_validate({"limits": 3, "timeouts": {}})

@@ -38,9 +38,9 @@ class PollQueue:
         """Workflows by the time of their next poll; of several entries of one, ``queued_for`` counts."""
         self._entries = itertools.count(1)
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.Handle | None = None
-        self._wakes_at = math.inf
-        """When the timer ends; that of uvloop cannot tell where it ends at once."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        """When it is up; on uvloop the timer itself does not tell where that has passed already."""
         self._planning: dict[WatchedWorkflow, asyncio.Handle] = {}
         """The next turn of planning the jobs of a workflow anew, where that is not done yet."""
 
@@ -192,16 +192,16 @@ class PollQueue:
         """
         if not self._queue:
             self._disarm()
-        elif self._queue[0][0] < self._wakes_at:
+        elif self._timer is None or self._queue[0][0] < self._timer_at:
             self._disarm()
-            self._wakes_at = self._queue[0][0]
-            self._timer = asyncio.get_running_loop().call_at(self._wakes_at, self._time_is_up)
+            self._timer_at = self._queue[0][0]
+            self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        self._timer, self._wakes_at = None, math.inf
+        self._timer = None
         self.wake_worker()
 
     def _disarm(self) -> None:
         if self._timer:
             self._timer.cancel()
-            self._timer, self._wakes_at = None, math.inf
+            self._timer = None

@@ -33,7 +33,7 @@ class Inputs:
 
     Attributes:
         rows: Their requests.
-        digest: What tells two sets of rows apart; None where there is no manifest. Of a file its name and
+        digest: What tells two sets of rows apart; None where they ask for nothing. Of a file its name and
             size count.
     """
 
@@ -43,7 +43,8 @@ class Inputs:
 
 def without_rows(binding: Binding) -> Inputs:
     """The inputs of a load test that has no manifest: constants alone, the same for every job."""
-    return Inputs((binding.request({}, index=0, key="0", base=Path()),), None)
+    row = binding.request({}, index=0, key="0", base=Path())
+    return Inputs((row,), _digest((row,)) if row.inputs else None)
 
 
 def read_rows(manifest: Manifest, binding: Binding, *, most: int) -> Inputs:

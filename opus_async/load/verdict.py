@@ -94,7 +94,7 @@ class Judgement:
 
 def judge(evidence: Evidence) -> Judgement:
     """Judge a run. What makes its figures worthless counts before what they say."""
-    invalid = (*evidence.cut_short, *_gaps(evidence), *_unsteady(evidence), *unhealthy(evidence))
+    invalid = (*evidence.cut_short, *unhealthy(evidence), *_gaps(evidence), *_unsteady(evidence))
     breaches = tuple(
         Reason(ReasonCode.SLO, {"expression": slo.expression, "value": result.value, "unit": slo.metric.unit})
         for slo, result in evidence.slos

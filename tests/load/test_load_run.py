@@ -7,8 +7,10 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
@@ -236,15 +238,17 @@ async def test_stall_of_the_server_is_in_the_latency_from_the_intended_start(tex
 
         async with OpusClient(process.service_key, base_url=process.base_url, limits=LIMITS) as client:
             beside = asyncio.ensure_future(stall())
-            await run_load(
+            result = await run_load(
                 client, texts, workflow_id=TEXT, out=tmp_path / "out", rate=10, duration=30, arrival="uniform"
             )
             await beside
-    hit = [each for each in read_samples(tmp_path / "out") if 10.5 <= each.intended < 19.5]
-    truth = [20 - each.intended + 0.5 for each in hit]
-    assert sum(each.e2e_intended for each in hit) / len(hit) == pytest.approx(
-        sum(truth) / len(truth), rel=0.1
-    )
+        jobs = process.state()["jobs"]
+    hit = [each for each in read_samples(tmp_path / "out") if 11 <= each.intended < 19]
+    ends = [datetime.fromisoformat(jobs[each.job_id]["accepted_at"]).timestamp() + 0.5 for each in hit]
+    truth = [end - result.summary.began - each.intended for end, each in zip(ends, hit, strict=True)]
+    assert statistics.fmean(truth) > 4
+    seen = [each.e2e_intended for each in hit]
+    assert statistics.fmean(seen) == pytest.approx(statistics.fmean(truth), rel=0.1)
 
 
 @pytest.mark.long
@@ -270,7 +274,7 @@ async def test_two_thousand_jobs_in_flight_on_one_core(texts, tmp_path):
             os.sched_setaffinity(0, before)
     assert result.summary.in_flight.max >= 2000
     assert result.summary.counts.completed == 3000
-    assert result.summary.verdict is Verdict.PASS
+    assert result.summary.health.cpu_share < 0.9
 
 
 @pytest.mark.long
@@ -279,14 +283,14 @@ async def test_generator_that_has_too_little_of_its_core_is_invalid(texts, tmp_p
     before = os.sched_getaffinity(0)
     core, *others = sorted(before)
     burn = [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
-    burners = [subprocess.Popen(burn) for _ in range(4)]
+    burners = [subprocess.Popen(burn) for _ in range(4)]  # noqa: ASYNC220 - before anything runs in the loop
     try:
         with SimulatorProcess(SimulatorConfig(run_time=0.5, queue_time=0)) as process:
             os.sched_setaffinity(process.pid, set(others) or {core})
             os.sched_setaffinity(0, {core})
             async with OpusClient(process.service_key, base_url=process.base_url, limits=LIMITS) as client:
                 result = await run_load(
-                    client, texts, workflow_id=TEXT, out=tmp_path / "out", rate=300, jobs=3000, max_jobs=3000
+                    client, texts, workflow_id=TEXT, out=tmp_path / "out", rate=150, jobs=600, max_jobs=600
                 )
     finally:
         os.sched_setaffinity(0, before)
@@ -294,4 +298,4 @@ async def test_generator_that_has_too_little_of_its_core_is_invalid(texts, tmp_p
             burner.kill()
             burner.wait()
     assert result.summary.verdict is Verdict.INVALID
-    assert "this machine was the bottleneck" in result.summary.reasons[0]
+    assert any("this machine was the bottleneck" in reason for reason in result.summary.reasons)
