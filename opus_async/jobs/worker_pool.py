@@ -184,7 +184,9 @@ class WorkerPool(Generic[RowT, ItemT]):
         """
         self.abandon(error)
         if self._supervisor is not None:
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+            await asyncio.wait(
+                [self._supervisor]
+            )  # no gather: where the rows close it, that cancels itself for ever
 
     def abandon(self, error: OpusError | None = None) -> None:
         """Cancel the rows in flight, without waiting."""

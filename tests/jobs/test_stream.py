@@ -207,6 +207,19 @@ def test_stream_raises_where_row_source_is_cancelled_by_itself(platform_class):
     run_virtual(main())
 
 
+def test_stream_is_closed_by_its_own_rows():
+    async def main():
+        async def rows():
+            yield {"n": 0}
+            await stream.aclose()
+
+        stream, watcher = stream_of(FakePlatform(), rows())
+        assert [outcome async for outcome in stream] == []
+        assert (stream.in_flight, len(watcher)) == (0, 0)
+
+    run_virtual(main())
+
+
 def test_stream_loses_no_row_where_what_it_awaits_is_cancelled_by_itself():
     class Odd(FakePlatform):
         async def collect(self, remote_id, status):
