@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 ValueT = TypeVar("ValueT")
 _FILES_OF_A_LOOP = 3
 """A selector, and the two ends of a socket that wakes it."""
+_FILES_OF_UVLOOP = 16
+"""More than it opens, some of them only when it runs: where one of those fails it cannot be closed."""
 
 
 def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
@@ -34,6 +36,10 @@ def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
 
 def _factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes the loop; None for asyncio's own. There is no uvloop for Windows."""
+    from opus_async.transport.shortage import no_file_can_be_opened
+
+    if no_file_can_be_opened(_FILES_OF_UVLOOP):
+        return None
     try:
         from uvloop import new_event_loop
     except ImportError:

@@ -649,13 +649,13 @@ def test_argument_types_refuse_invalid_values_with_advice(read, text):
 @pytest.mark.parametrize("text", ["Text", "=x", " =x"])
 def test_map_option_refuses_pair_without_name(text):
     with pytest.raises(WrongUse, match="--map wants COLUMN=INPUT"):
-        spec_options._pairs([text], "--map", "COLUMN=INPUT")
+        spec_options.pairs([text], "--map", "COLUMN=INPUT")
 
 
 def test_set_option_splits_at_first_equals_sign_and_refuses_duplicates():
-    assert spec_options._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
+    assert spec_options.pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
     with pytest.raises(WrongUse, match="names 'a' twice"):
-        spec_options._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
+        spec_options.pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
 
 
 # Files outside of the manifest's folder
