@@ -7,7 +7,7 @@ from inspect import Parameter, Signature
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
-from opus_async.arguments import Kind, unfit
+from opus_async.arguments import COUNT, Kind, unfit
 from opus_async.errors import ConfigurationError
 from opus_async.spelling import no_such
 
@@ -54,7 +54,9 @@ class FrozenSettings:
             if problems := list(_problems(type(self), unnamed, given)):
                 raise ConfigurationError(". ".join(problems))
             values = {name: each.default for name, each in self._settings.items()}
-            vars(self).update(values | {name: _plain(value) for name, value in given.items()})
+            vars(self).update(
+                values | {name: _plain(value, self._settings[name].kind) for name, value in given.items()}
+            )
 
         def __setattr__(self, name: str, _: Any) -> None:
             what = type(self).__name__
@@ -128,8 +130,8 @@ def _problems(
                 yield unfit(name, value, kind, what)
 
 
-def _plain(value: Any) -> Any:
-    """A number of another library as Python's own."""
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
+def _plain(value: Any, kind: Kind) -> Any:
+    """A number, of whatever library, as Python's own: whole where only whole ones fit, else a float."""
+    if not isinstance(value, Real):
+        return value
+    return int(value) if kind is COUNT and isinstance(value, Integral) else float(value)

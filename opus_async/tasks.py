@@ -50,6 +50,12 @@ def start_in(
     return group.create_task(_in_the_next_turn(work, *arguments, **options))
 
 
+def is_cancelled() -> bool:
+    """Whether the running task is being cancelled; else a CancelledError is that of something it awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def _in_the_next_turn(
     work: Work[GivenT, ValueT], *arguments: GivenT.args, **options: GivenT.kwargs
 ) -> ValueT:

@@ -482,6 +482,11 @@ def test_public_api_misspelt_import_fails_mypy(type_checked):
     assert 'has no attribute "OpusCleint"' in said
 
 
+def test_settings_hold_whole_numbers_as_floats_where_fractions_fit():
+    made = Limits(api_rate=1, max_in_flight=3)
+    assert (repr(made.api_rate), repr(made.max_in_flight)) == ("1.0", "3")
+
+
 def test_settings_can_be_fields_of_a_pydantic_model():
     class Service(BaseModel):
         limits: Limits = Limits()

@@ -45,6 +45,7 @@ from opus_async.platform import (
     RecoveredJob,
 )
 from opus_async.stages import PAUSED
+from opus_async.tasks import is_cancelled
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.wait_clock import WaitClock, wait_clock
 
@@ -247,8 +248,11 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             log.exception("job %s: unexpected", run.job_id)
             run.error = unexpected(error, run)
         except asyncio.CancelledError as cancelled:
-            self._tell_what_is_left(run, cancelled)
-            raise
+            if is_cancelled():
+                self._tell_what_is_left(run, cancelled)
+                raise
+            log.exception("job %s: unexpected", run.job_id)
+            run.error = unexpected(cancelled, run)
         finally:
             current_job.set(NO_CURRENT_JOB)
             wait_clock.reset(clock_before)

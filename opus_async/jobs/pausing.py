@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import inspect
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import TypeAlias
 from opus_async.errors import OpusError
 from opus_async.gaps import gapped
 from opus_async.models import JobStatus
+from opus_async.tasks import is_cancelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,9 @@ async def answer_from(answer: Answer, job: PausedJob) -> str | None:
         return await text if inspect.isawaitable(text) else text
     except OpusError:
         raise
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         raise OpusError(
             gapped(
                 f"The function that answers paused jobs raised {type(error).__name__}: {{}}. The job still "

@@ -17,6 +17,9 @@ SHORT_RUN = 10.0
 """Seconds. Shorter run times count as this long: the usual share of 5 % of it is :data:`MIN_INTERVAL`."""
 TIGHTEST = 0.02
 """Seconds. The least delay that can be asked for: a request to a distant platform takes longer."""
+LOOSEST = 2.0
+"""The largest share of the run time that polls are planned by. By three times of it and more, no job of
+unknown run time would be polled before the life table ends, which is a month."""
 BLIND_POLLS = 100
 """Polls a second over all jobs of a workflow for which nothing that was seen gives a reason: of a crowd a few
 jobs, the scouts, are polled often and find out for all."""

@@ -85,7 +85,7 @@ def _where(run: JobRun, workflow_id: str) -> str:
     return f", and workflow {workflow_id} does not show it yet" if run.status is NOT_LISTED else ""
 
 
-def unexpected(error: Exception, run: JobRun) -> OpusError:
+def unexpected(error: BaseException, run: JobRun) -> OpusError:
     """An exception that is none of ours, as an error of this job: it must not end other jobs."""
     surprise = OpusError(
         gapped(

@@ -60,7 +60,7 @@ class Watcher:
         sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        schedule = PollSchedule(detect_lag, polling.least_lag(detect_lag))
+        schedule = PollSchedule(min(detect_lag, polling.LOOSEST), polling.least_lag(detect_lag))
         self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers

@@ -26,7 +26,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from opus_async.errors import OpusError, first_error
-from opus_async.tasks import start, start_in
+from opus_async.tasks import is_cancelled, start, start_in
 
 RowT = TypeVar("RowT")
 ItemT = TypeVar("ItemT")
@@ -92,6 +92,13 @@ def _nobody(_: Suspended) -> None:
 def _resolve(ready: asyncio.Future[None], _: Suspended) -> None:
     if not ready.done():  # cancelled a moment ago
         ready.set_result(None)
+
+
+def _source_cancelled(error: asyncio.CancelledError) -> OpusError:
+    """What a reader gets who was not cancelled: to them a CancelledError would look like the end."""
+    broken = OpusError("What the rows come from was cancelled: there may be more rows, which were not run")
+    broken.__cause__ = error
+    return broken
 
 
 class WorkerPool(Generic[RowT, ItemT]):
@@ -177,7 +184,9 @@ class WorkerPool(Generic[RowT, ItemT]):
         """
         self.abandon(error)
         if self._supervisor is not None:
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+            await asyncio.wait(
+                [self._supervisor]
+            )  # no gather: where the rows close it, that cancels itself for ever
 
     def abandon(self, error: OpusError | None = None) -> None:
         """Cancel the rows in flight, without waiting."""
@@ -248,6 +257,10 @@ class WorkerPool(Generic[RowT, ItemT]):
                     row = next(source, _NO_MORE)
             except Exception as error:  # noqa: BLE001 - the caller's own, handed back to the caller
                 return error
+            except asyncio.CancelledError as error:
+                if is_cancelled():
+                    raise
+                return _source_cancelled(error)
             if row is _NO_MORE:
                 break
             self.in_flight += 1

@@ -114,6 +114,7 @@ async def test_poll_queue_plans_nothing_once_it_is_closed(queue, crowd):
     assert sum(job.due == now for job in crowd) == PLANNED_TOGETHER
 
 
+<<<<<<< HEAD
 async def _plan_for_a_moment_that_is_over():
     queue = PollQueue(10.0)
     loop = asyncio.get_running_loop()
@@ -130,3 +131,22 @@ def test_poll_queue_plans_for_moments_that_are_over_under_uvloop():
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_plan_for_a_moment_that_is_over())
+=======
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_queue_is_told_of_another_job_while_its_timer_ends_at_once(loop):
+    async def main():
+        queue = PollQueue(10.0)
+        now = asyncio.get_running_loop().time()
+        for number, late in enumerate((1.0, 2.0, 0.5)):
+            workflow = queue.workflow(_Source(), f"w{number}")
+            workflow.of_known_start.watched = 1
+            job = WatchedJob(NOBODY, str(number), workflow, now, NO_CURRENT_JOB, started_now=True)
+            queue.schedule(job, now - late)
+        await asyncio.wait_for(queue.wait(), 5)
+        assert sorted(taken(queue)) == ["0", "1", "2"]
+        queue.clear()
+
+    factory = None if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+>>>>>>> hostjobs

@@ -7,7 +7,7 @@ import gc
 from collections import Counter
 
 import pytest
-from fake_platform import FakePlatform
+from fake_platform import FakePlatform, lifecycle_on
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from job_streams import stream_of
@@ -21,11 +21,19 @@ from opus_async.errors import (
     PermissionDenied,
     ServerError,
 )
+from opus_async.jobs.stream import JobSource, JobStream
 from opus_async.models import JobRequest, JobStatus
 
 
 def numbered(count):
     return ({"n": n} for n in range(count))
+
+
+async def cancelled_future():
+    """Wait for what somebody else has cancelled."""
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
 
 
 async def ticks(count=20):
@@ -179,6 +187,72 @@ def test_stream_raises_error_of_row_source_after_running_jobs_end(platform_class
             async for outcome in stream:
                 outcomes.append(outcome)
         assert len(outcomes) == 3
+
+    run_virtual(main())
+
+
+def test_stream_raises_where_row_source_is_cancelled_by_itself(platform_class):
+    async def main():
+        async def rows():
+            yield {"n": 0}
+            await cancelled_future()
+
+        stream, _ = stream_of(platform_class(), rows())
+        outcomes = []
+        with pytest.raises(OpusError, match="was cancelled: there may be more rows"):
+            async for outcome in stream:
+                outcomes.append(outcome)
+        assert [outcome.ok for outcome in outcomes] == [True]
+
+    run_virtual(main())
+
+
+def test_stream_is_closed_by_its_own_rows():
+    async def main():
+        async def rows():
+            yield {"n": 0}
+            await stream.aclose()
+
+        stream, watcher = stream_of(FakePlatform(), rows())
+        assert [outcome async for outcome in stream] == []
+        assert (stream.in_flight, len(watcher)) == (0, 0)
+
+    run_virtual(main())
+
+
+def test_stream_loses_no_row_where_what_it_awaits_is_cancelled_by_itself():
+    class Odd(FakePlatform):
+        async def collect(self, remote_id, status):
+            if remote_id == "job-1":
+                await cancelled_future()
+            return await super().collect(remote_id, status)
+
+    async def main():
+        stream, _ = stream_of(Odd(), numbered(3), slots=1)
+        errors = {outcome.index: outcome.error async for outcome in stream}
+        assert (errors[0], errors[2]) == (None, None)
+        assert "Unexpected CancelledError" in str(errors[1])
+        assert errors[1].job_id == "job-1"
+
+    run_virtual(main())
+
+
+def test_stream_answer_that_is_cancelled_by_itself_is_an_error_of_its_row():
+    class Pausing(FakePlatform):
+        def can_resume(self, status):
+            return True
+
+        async def poll(self, workflow_id, remote_ids):
+            return dict.fromkeys(remote_ids, JobStatus.WAITING)
+
+    async def main():
+        lifecycle, watcher = lifecycle_on(Pausing())
+        rows = numbered(3)
+        stream = JobStream(JobSource(Pausing(), lifecycle, on_paused=lambda _: cancelled_future()), rows, 2)
+        errors = [str(outcome.error) async for outcome in stream]
+        assert len(errors) == 3
+        assert all("raised CancelledError" in error and "still waits" in error for error in errors)
+        assert len(watcher) == 0
 
     run_virtual(main())
 

@@ -28,6 +28,7 @@ from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.poll_queue import WORKFLOWS
 from opus_async.jobs.polling import MIN_INTERVAL, PollSchedule
 from opus_async.jobs.run_times import MIN_SAMPLES, RunTimeStats
+from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
 
 
@@ -41,6 +42,21 @@ def test_watcher_detects_end_within_lag_for_unknown_workflow():
             late = now() - opus.ends["1"]
         assert 0 <= late <= 2 * 0.05 * 60 + 0.1
         assert opus.asked["1"] < 40
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("detect_lag", [3, 10])
+def test_watcher_of_the_loosest_lag_sees_an_end_within_minutes(detect_lag):
+    async def main():
+        opus = FakeOpus()
+        watcher = Watcher(detect_lag=detect_lag, patience=60, jitter=lambda: 1.0)
+        for name in map(str, range(30)):
+            began = now()
+            opus.ends[name] = began + 20
+            await watcher.wait(opus, name, workflow_id="w")
+            assert now() - began < 15 * 20
+        await watcher.close()
 
     run_virtual(main())
 
