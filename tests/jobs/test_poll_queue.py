@@ -114,24 +114,6 @@ async def test_poll_queue_plans_nothing_once_it_is_closed(queue, crowd):
     assert sum(job.due == now for job in crowd) == PLANNED_TOGETHER
 
 
-<<<<<<< HEAD
-async def _plan_for_a_moment_that_is_over():
-    queue = PollQueue(10.0)
-    loop = asyncio.get_running_loop()
-    workflow = queue.workflow(_Source(), "w")
-    for ago in (1.0, 2.0):
-        job = WatchedJob(NOBODY, f"{ago}", workflow, loop.time(), NO_CURRENT_JOB, started_now=True)
-        queue.schedule(job, loop.time() - ago)
-    queue.clear()
-    queue.close()
-
-
-def test_poll_queue_plans_for_moments_that_are_over_under_uvloop():
-    """Its timers do not tell when they are due where that is over."""
-    uvloop = pytest.importorskip("uvloop")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_plan_for_a_moment_that_is_over())
-=======
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_queue_is_told_of_another_job_while_its_timer_ends_at_once(loop):
     async def main():
@@ -149,4 +131,3 @@ def test_queue_is_told_of_another_job_while_its_timer_ends_at_once(loop):
     factory = None if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
->>>>>>> hostjobs
