@@ -120,9 +120,8 @@ class _Program(asyncio.SubprocessProtocol):
         """Write this on its stdin, and close that; it need not read it."""
         stdin = self._transport.get_pipe_transport(0) if self._transport else None
         if stdin is not None:
-            cast("asyncio.WriteTransport", stdin).write(
-                given
-            )  # by no class: that of uvloop is none of asyncio's
+            with suppress(RuntimeError):  # uvloop's, of a program that has closed it already
+                cast("asyncio.WriteTransport", stdin).write(given)  # uvloop's is none of asyncio's
             stdin.close()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
