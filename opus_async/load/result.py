@@ -58,14 +58,7 @@ class RunFigures:
     @property
     def measured(self) -> Measured:
         """What objectives are compared with."""
-        return Measured(
-            latency=self.latency,
-            completed=self.counts.completed,
-            failed=self.counts.failed,
-            unknown=self.counts.unknown,
-            completed_rate=self.rates.completed,
-            throttled_share=self.throttled.share,
-        )
+        return Measured.of(self.latency, self.counts, self.rates, self.throttled)
 
 
 def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_at: float) -> RunFigures:

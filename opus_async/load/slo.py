@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from opus_async.load.figures import Latency
+from opus_async.load.figures import Counts, Latency, Rates, Throttled
 from opus_async.load.metric import COMPLETED_RATE, ERROR_RATE, THROTTLED_SHARE, Metric, parse_metric
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
@@ -86,6 +86,20 @@ class Measured:
     unknown: int
     completed_rate: float | None
     throttled_share: float | None
+
+    @classmethod
+    def of(
+        cls, latency: Mapping[str, Latency], counts: Counts, rates: Rates, throttled: Throttled
+    ) -> Measured:
+        """What the figures of a run say of it."""
+        return cls(
+            latency=latency,
+            completed=counts.completed,
+            failed=counts.failed,
+            unknown=counts.unknown,
+            completed_rate=rates.completed,
+            throttled_share=throttled.share,
+        )
 
     @property
     def error_rate(self) -> float | None:

@@ -103,14 +103,7 @@ class RunSummary(Figures):
     @property
     def measured(self) -> Measured:
         """What objectives are compared with."""
-        return Measured(
-            latency=self.latency,
-            completed=self.counts.completed,
-            failed=self.counts.failed,
-            unknown=self.counts.unknown,
-            completed_rate=self.rates.completed,
-            throttled_share=self.throttled.share,
-        )
+        return Measured.of(self.latency, self.counts, self.rates, self.throttled)
 
 
 class SearchedRate(Figures):

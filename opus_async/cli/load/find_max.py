@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opus_async.cli import argument_types
-from opus_async.cli.errors import print_error, print_hint
+from opus_async.cli.errors import print_hint
 from opus_async.cli.load import confirming, load_options, running
 from opus_async.cli.load.load_options import LoadOptions
-from opus_async.cli.streams import deliver
 from opus_async.load.choices import MAX_SEARCH_JOBS, START_RATE, WINDOW
 
 if TYPE_CHECKING:
@@ -91,12 +90,8 @@ def run(options: FindMaxOptions) -> int:
 
 def _told(result: SearchResult, options: FindMaxOptions) -> int:
     """Print what was found; returns the exit code."""
-    from opus_async.load.summary import as_json
     from opus_async.load.terminal import search_text
 
-    summary = result.summary
-    text = as_json(summary).decode().rstrip() if options.json else search_text(summary)
-    if (loss := deliver(text)) is not None:
-        print_error(f"stdout cannot be written: {loss.reason}; the summary is in {options.out}")
+    running.tell(result.summary, options, search_text)
     print_hint(f"{result.directory / 'report.html'} shows its steps.")
     return result.exit_code

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opus_async.cli import argument_types
-from opus_async.cli.errors import print_error, print_hint
+from opus_async.cli.errors import print_hint
 from opus_async.cli.load import confirming, load_options, running
 from opus_async.cli.load.load_options import LoadOptions
-from opus_async.cli.streams import deliver
 from opus_async.load.choices import MAX_JOBS
 
 if TYPE_CHECKING:
@@ -138,12 +137,8 @@ def run(options: LoadRunOptions) -> int:
 
 def _told(result: LoadResult, options: LoadRunOptions) -> int:
     """Print the summary; returns the exit code."""
-    from opus_async.load.summary import as_json
     from opus_async.load.terminal import run_text
 
-    summary = result.summary
-    text = as_json(summary).decode().rstrip() if options.json else run_text(summary)
-    if (loss := deliver(text)) is not None:
-        print_error(f"stdout cannot be written: {loss.reason}; the summary is in {options.out}")
+    running.tell(result.summary, options, run_text)
     print_hint(f"{result.directory / 'report.html'} shows it over time.")
     return result.exit_code

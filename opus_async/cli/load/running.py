@@ -10,16 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opus_async.cli import metrics, platforms
-from opus_async.cli.errors import Interrupted
+from opus_async.cli.errors import Interrupted, print_error
 from opus_async.cli.event_loop import drive
 from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.load.load_options import LoadOptions, limits_of
+from opus_async.cli.streams import deliver
 
 if TYPE_CHECKING:
     from opus_async.events import Listener
     from opus_async.load import Client, LoadObserver
+    from opus_async.load.summary import RunSummary, SearchSummary
 
 ResultT = TypeVar("ResultT")
+SummaryT = TypeVar("SummaryT", bound="RunSummary | SearchSummary")
 Connect = Callable[[], "AbstractAsyncContextManager[Client]"]
 Doing = Callable[[Connect, "LoadObserver"], Awaitable[ResultT]]
 """Runs a load with clients that are made so, and reports to an observer."""
@@ -40,6 +43,15 @@ def work(options: LoadOptions, doing: Doing[ResultT]) -> ResultT:
     if result is None:
         raise Interrupted("no job was started")
     return result
+
+
+def tell(summary: SummaryT, options: LoadOptions, text_of: Callable[[SummaryT], str]) -> None:
+    """Print a summary, as JSON or as text."""
+    from opus_async.load.summary import as_json
+
+    text = as_json(summary).decode().rstrip() if options.json else text_of(summary)
+    if (loss := deliver(text)) is not None:
+        print_error(f"stdout cannot be written: {loss.reason}; the summary is in {options.out}")
 
 
 async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | None:
