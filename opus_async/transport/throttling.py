@@ -19,7 +19,7 @@ class Throttling:
     """The limits of one server, as far as they are known.
 
     While no limit is known, a request costs no more than being counted. Every call is O(1), but for the first
-    after a pause, which takes some milliseconds.
+    after a pause: a limit is fitted then, in up to a tenth of a second.
 
     Args:
         rate: Requests a second at the most; None for as many as the server grants.
