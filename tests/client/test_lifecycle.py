@@ -588,7 +588,7 @@ async def test_upload_many_raises_first_failure_alone(simulate, connect, tmp_pat
     good = tmp_path / "good.txt"
     good.write_bytes(b"good")
     with pytest.raises(InvalidInputs, match=r"absent\.txt"):
-        await opus.files.upload_many([good, tmp_path / "absent.txt", good])
+        await opus.files.upload_many([good, tmp_path / "absent.txt", good], workflow_id=TEXT)
 
 
 async def test_upload_filename_argument_decides_content_type(simulate, connect, tmp_path):
