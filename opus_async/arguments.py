@@ -19,6 +19,7 @@ from uuid import UUID
 from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.redaction import mask_signatures
+from opus_async.remote_urls import RemoteFile
 from opus_async.spelling import Names, closest
 
 GivenT = ParamSpec("GivenT")
@@ -147,7 +148,9 @@ MAPPING = Kind(
 PATH = Kind("a path", lambda value: isinstance(value, str | os.PathLike))
 FILE = Kind(
     "a path, bytes, or a binary file object",
-    lambda value: PATH.fits(value) or isinstance(value, _BYTES) or callable(getattr(value, "read", None)),
+    lambda value: (
+        PATH.fits(value) or isinstance(value, (*_BYTES, RemoteFile)) or callable(getattr(value, "read", None))
+    ),
 )
 WORKFLOW_ID = Kind(
     "the 16 characters or the UUID of a workflow, or the link of its page",

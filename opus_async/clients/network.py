@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
+from opus_async.remote.access import Hold
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
@@ -40,6 +41,7 @@ class Network:
         file_slots: Bounds the files on the wire, both ways.
         bandwidth: Shared by all uploads; None for no bound.
         storage: Limits, retries and breakers of each storage host.
+        remote: Connections to where documents lie that are read from there.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Network:
         self.file_slots = RequestLimiter(limits.upload_concurrency)
         self.bandwidth = Bandwidth(limits.upload_bandwidth) if limits.upload_bandwidth else None
         self.storage = Hosts(retry, limits.upload_concurrency, notify)
+        self.remote = Hold()
 
     def stop(self) -> None:
         """Start no more requests. Whoever waits for a turn waits on, to be cancelled, until it is closed."""
@@ -81,4 +84,7 @@ class Network:
         self.storage.close()
         self.limiter.close()
         self.file_slots.close()
-        await self.http.close()
+        try:
+            await self.http.close()
+        finally:
+            await self.remote.release()

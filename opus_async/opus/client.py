@@ -39,6 +39,7 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, OPERATION_LIMITS, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.remote_documents import RemoteDocuments, is_platform_file
 from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import (
     key_problem,
@@ -163,8 +164,11 @@ class OpusClient(PlatformClient):
             timeouts=self._timeouts,
             notify=self._notify,
         )
+        self._documents = RemoteDocuments(
+            self._network.remote, lambda document: is_platform_file(document, url, VENDOR_DOMAIN)
+        )
         self.workflows = Workflows(self._api)
-        self.files = Files(self._uploader, self.limits, self._downloader)
+        self.files = Files(self._uploader, self.limits, self._downloader, self._documents)
         self.jobs = Jobs(
             self._api,
             self._watcher,
@@ -388,6 +392,7 @@ class OpusClient(PlatformClient):
             if reuse_uploads
             else SeparateUploader(self._uploader),
             self._downloader,
+            self._documents,
             workflow_id,
             version=version,
             callback=callback,

@@ -30,21 +30,26 @@ from opus_async.opus.protocol.api_messages import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.undocumented import checked_file_url
+from opus_async.opus.remote_documents import RemoteDocuments
 from opus_async.opus.sources import file_info
 from opus_async.opus.uploads import Progress, Uploader
 from opus_async.opus.web_uploads import WebUpload, held
 from opus_async.outcome import JobOutcome
+from opus_async.remote_urls import RemoteFile
 from opus_async.tasks import start_in
 from opus_async.transport.sources import Source, digest
 
 AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
-FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | WebUpload
+FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | WebUpload | RemoteFile
 
 
 class Files:
     """Uploads outside a run, and downloads; nothing is remembered from one to the next."""
 
-    def __init__(self, uploader: Uploader, limits: Limits, downloader: Downloader) -> None:
+    def __init__(
+        self, uploader: Uploader, limits: Limits, downloader: Downloader, documents: RemoteDocuments
+    ) -> None:
+        self._documents = documents
         self._uploader = uploader
         self._limits = limits
         self._downloader = downloader
@@ -73,7 +78,9 @@ class Files:
 
         Args:
             source: A path, bytes, a seekable binary file object, or the upload of a web framework: an object
-                with a ``filename`` and a sync or async ``read``. It is read from its start and not closed.
+                with a ``filename`` and a sync or async ``read``. It is read from its start and not closed. Or
+                a document elsewhere, by its URL (``s3://``, ``gs://``, ``az://``, ``https://``): it is sent
+                from there, block by block.
             filename: Needed for bytes: its ending tells the type.
             access_scope: Who may read it; v1 knows ``workspace`` and ``unlisted`` only, and takes the default
                 as ``workspace``.
@@ -88,7 +95,8 @@ class Files:
             UploadError: It changed while it was sent, or storage refused it.
         """
         try:
-            facts = file_info(await held(source, self._limits.max_file_bytes), filename)
+            found = await self._documents.in_source(await held(source, self._limits.max_file_bytes))
+            facts = file_info(found, filename)
             extension = extension_of(facts.filename)
             check_size(facts.filename, facts.size, self._limits.max_file_bytes)
         except Unfit as unfit:

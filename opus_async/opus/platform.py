@@ -22,6 +22,7 @@ from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
+from opus_async.opus.remote_documents import RemoteDocuments
 from opus_async.opus.results import fetch_results
 from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import DEFAULT_BASE_URL
@@ -85,6 +86,7 @@ class OpusPlatform:
         api: The calls.
         uploads: The uploads of this run.
         downloader: Fetches the files that jobs leave.
+        documents: Looks up documents that lie elsewhere.
         workflow_id: The workflow; None only to start or wait for a job whose workflow is not known, under a
             policy that never starts again.
         version: What a request that names no version gets.
@@ -103,6 +105,7 @@ class OpusPlatform:
         api: Api,
         uploads: DeduplicatingUploader | SeparateUploader,
         downloader: Downloader,
+        documents: RemoteDocuments,
         workflow_id: str | None,
         *,
         version: Version = LATEST,
@@ -118,6 +121,7 @@ class OpusPlatform:
         self._api = api
         self._uploads = uploads
         self._downloader = downloader
+        self._documents = documents
         self._workflow_id = workflow_id
         self._version = version
         self._callback = callback
@@ -175,6 +179,7 @@ class OpusPlatform:
         """Check a request against a schema that was read before."""
         most = self._max_file_bytes
         given = (await with_uploads_held(request, most)).inputs
+        given = await self._documents.in_inputs(workflow, given)
         inputs = bind(workflow, given, inspect=file_info, max_file_bytes=most)
         return BoundJob(request, inputs)
 

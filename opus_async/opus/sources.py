@@ -10,6 +10,9 @@ from opus_async.errors import UploadError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.opus.protocol.payload import FileFacts
 from opus_async.opus.web_uploads import HeldUpload, file_behind, is_upload
+from opus_async.remote.found import FoundFile
+from opus_async.remote.source import RemoteSource
+from opus_async.remote_urls import RemoteFile
 from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource
 
 
@@ -17,7 +20,8 @@ def file_info(value: Any, filename: str | None) -> FileFacts:
     """Find out a file's name and size without reading it.
 
     Args:
-        value: A path, bytes, a seekable binary file object, or an upload of a web framework.
+        value: A path, bytes, a seekable binary file object, an upload of a web framework, or a document that
+            was looked up where it lies.
         filename: Its name, where the value has none or another is wanted.
 
     Raises:
@@ -32,7 +36,9 @@ def file_info(value: Any, filename: str | None) -> FileFacts:
     return FileFacts(filename=source.filename, size=source.size, source=source)
 
 
-def _source(value: Any, filename: str | None) -> PathSource | BytesSource | FileObjectSource:
+def _source(value: Any, filename: str | None) -> PathSource | BytesSource | FileObjectSource | RemoteSource:
+    if isinstance(value, RemoteFile):
+        return _remote_source(value, filename)
     if isinstance(value, str | os.PathLike):
         return _path_source(value, filename)
     if is_upload(value):
@@ -55,6 +61,14 @@ def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
     if behind is None:
         raise Unfit("the upload {} cannot be read twice: give (filename, bytes)", repr(named))
     return FileObjectSource(Path(named).name, behind, start=0)
+
+
+def _remote_source(file: RemoteFile, filename: str | None) -> RemoteSource:
+    if not isinstance(file, FoundFile):
+        raise Unfit("{} was not looked up", repr(str(file)), file=str(file))
+    if file.problem is not None or file.facts is None:
+        raise file.problem or Unfit("{} was not found", repr(str(file)), file=str(file))
+    return RemoteSource(file, file.facts, filename)
 
 
 def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:

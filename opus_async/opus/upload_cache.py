@@ -19,7 +19,10 @@ LIFE = 24 * 3600.0
 
 
 class ContentKey(NamedTuple):
-    """The key of the cache: the content of a file, and as what and where it is stored."""
+    """The key of the cache: the content of a file, and as what and where it is stored.
+
+    ``sha256`` is what identifies the content: of a document elsewhere its URL and version, not a digest.
+    """
 
     sha256: str
     size: int

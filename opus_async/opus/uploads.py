@@ -28,7 +28,7 @@ from opus_async.transport.files import mime_type, put_file
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
-from opus_async.transport.sources import Source, digest
+from opus_async.transport.sources import Source, identity
 from opus_async.transport.urls import signed_headers, without_query
 
 log = logging.getLogger("opus_async.opus")
@@ -198,7 +198,7 @@ class DeduplicatingUploader:
         Those who wait for an upload that fails get its error; when it is cancelled, the next in line tries.
         """
         content = ContentKey(
-            sha256=await digest(source),
+            sha256=await identity(source),
             size=source.size,
             extension=fields.extension,
             access_scope=fields.access_scope,

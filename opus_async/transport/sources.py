@@ -52,6 +52,16 @@ class Source(Protocol):
         """SHA-256 in hex."""
 
 
+async def identity(source: Source) -> str:
+    """What is the same for the same content: what a source knows without reading it, else its SHA-256.
+
+    Raises:
+        UploadError: It changed or cannot be read.
+    """
+    known: str | None = getattr(source, "identity", None)
+    return await digest(source) if known is None else known
+
+
 async def digest(source: Source) -> str:
     """The SHA-256 of a source in hex.
 

@@ -26,6 +26,7 @@ OURS = (
     "opus_async.opus.errors",
     "opus_async.opus.protocol",
     "opus_async.redaction",
+    "opus_async.remote_urls",
     "opus_async.text",
     "opus_async.wire",
 )

@@ -17,6 +17,7 @@ from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, UploadedFile
 from opus_async.opus.protocol.input_labels import quoted
+from opus_async.remote_urls import RemoteFile
 from opus_async.wire.excerpts import excerpt
 from opus_async.wire.requests import sendable
 
@@ -201,6 +202,8 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
         if not path.strip():
             raise Unfit("got an empty path")
         return value, None
+    if isinstance(value, RemoteFile):
+        return value, None
     if is_named_file(value):
         return value[1], _base_name(value[0])
     if _is_bytes(value):
@@ -212,7 +215,7 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
             raise Unfit("got a file object without a name: give (filename, file)")
         return value, _base_name(name)
     raise Unfit(
-        "wants a path, the URL of an earlier upload, an UploadedFile, a binary file object, "
+        "wants a path, the URL of a document or of an earlier upload, an UploadedFile, a binary file object, "
         "(filename, bytes) or (filename, file), got {}",
         type(value).__name__,
     )

@@ -1,0 +1,89 @@
+"""Looks up the documents among the inputs of a job that lie in an object store or on a server.
+
+It comes before inputs are bound, which does no input or output: the look-up is kept in the value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from opus_async.input_names import InputNames
+from opus_async.models import Workflow
+from opus_async.remote.access import Hold
+from opus_async.remote.found import look_up
+from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
+
+_SCHEME_ENDS_BY = 64
+"""Characters within which a text that is a URL has its ``://``."""
+
+
+def is_platform_file(url: str, base_url: str, vendor_domain: str) -> bool:
+    """Whether an http(s) URL is a ``fileUrl`` of the platform, which is sent as it is.
+
+    Those of the vendor's domain and of the host of the API are; and all without TLS, from where no document
+    is fetched.
+    """
+    try:
+        parts, host = urlsplit(url.strip()), urlsplit(base_url).hostname
+    except ValueError:
+        return True  # it is refused where it is read
+    name = parts.hostname or ""
+    return parts.scheme.lower() != "https" or name == host or f".{name}".endswith(f".{vendor_domain}")
+
+
+class RemoteDocuments:
+    """Looks up documents, and keeps connections to where they lie until the client is closed.
+
+    Args:
+        hold: Of the client.
+        is_platform_file: Whether an http(s) URL is a file that the platform has.
+    """
+
+    def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool]) -> None:
+        self._hold = hold
+        self._is_platform_file = is_platform_file
+
+    async def in_inputs(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The inputs, with documents looked up in those that take files."""
+        if not isinstance(inputs, Mapping):
+            return inputs  # refused with the rest
+        likely = [name for name, value in inputs.items() if _may_be_remote(value)]
+        if not likely:
+            return inputs
+        names = InputNames(workflow.inputs)
+        found = {
+            name: await self._in_value(inputs[name])
+            for name in likely
+            if any(field.takes_file or field.takes_files for field in names.matches(name))
+        }
+        return {**inputs, **found} if found else inputs
+
+    async def in_source(self, source: Any) -> Any:
+        """A source of an upload; a text with a URL is a document, whatever its host."""
+        if isinstance(source, str) and is_web_url(source):
+            source = RemoteFile(source.strip())
+        return await self._in_value(source)
+
+    async def _in_value(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            items = await asyncio.gather(*map(self._in_value, value))
+            return tuple(items) if isinstance(value, tuple) else items
+        if isinstance(value, str):
+            if not (is_store_url(value) or (is_web_url(value) and not self._is_platform_file(value))):
+                return value
+            value = RemoteFile(value.strip())
+        if not isinstance(value, RemoteFile):
+            return value
+        self._hold.take()
+        return await look_up(value)
+
+
+def _may_be_remote(value: Any) -> bool:
+    if isinstance(value, str):  # most values are, and this is asked for each
+        return value.find("://", 0, _SCHEME_ENDS_BY) > 0
+    if isinstance(value, list | tuple):
+        return any(_may_be_remote(item) for item in value)
+    return isinstance(value, RemoteFile)

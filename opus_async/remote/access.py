@@ -1,0 +1,192 @@
+"""The file systems that are in use, and the thread in which their libraries work.
+
+One for the process, however many clients and batches use it: it begins with the first use and ends with the
+last, so that no connection and no thread of ours is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from opus_async.remote import libraries
+from opus_async.remote.libraries import CLOSABLE, Located
+from opus_async.remote_urls import scheme_of
+from opus_async.transport.open_source import to_thread
+
+_CLOSING = 5.0
+"""Seconds for connections to be closed; what takes longer is cut."""
+
+
+class _Access:
+    """File systems and the event loop in whose thread those of :data:`CLOSABLE` work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._filesystems: dict[str, Any] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, name="opus-async-remote", daemon=True)
+        self._thread.start()
+
+    def locate(self, url: str) -> Located:
+        """The file system of a URL, and the path in it; can block while a library is imported."""
+        if scheme_of(url) not in CLOSABLE or "::" in url:
+            return libraries.shared(url)
+        options = libraries.options_of(url)
+        with self._lock:
+            name = repr((scheme_of(url), sorted(options.items())))
+            filesystem = self._filesystems.get(name)
+            if filesystem is None:
+                filesystem = libraries.opened(url, {**options, "loop": self._loop})
+                self._filesystems[name] = filesystem
+        return Located(filesystem, libraries.path_in(filesystem, url))
+
+    def close(self) -> None:
+        """Close all connections and end the thread."""
+        future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        with suppress(TimeoutError):
+            future.result(_CLOSING)
+        self._filesystems.clear()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def _close(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for filesystem in self._filesystems.values():
+            with suppress(Exception):  # a connection that is broken is closed
+                await _close_connections(filesystem)
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+
+async def _close_connections(filesystem: Any) -> None:
+    """Close what s3fs, gcsfs or fsspec's own HTTP file system have opened."""
+    creator = getattr(filesystem, "_s3creator", None)
+    if creator is not None:
+        await creator.__aexit__(None, None, None)
+    session = getattr(filesystem, "_session", None)
+    if session is not None:
+        await session.close()
+
+
+class _Users:
+    """Counts who uses the access, for :func:`held`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._count = 0
+        self._access: _Access | None = None
+        self._process = 0
+
+    def enter(self) -> None:
+        with self.lock:
+            if self._process != os.getpid():  # a fork has no threads
+                self._count, self._access, self._process = 0, None, os.getpid()
+            if self._access is None:
+                self._access = _Access()
+            self._count += 1
+
+    def leave(self) -> Callable[[], None] | None:
+        """One user less; returns what closes all, where nobody is left who uses it."""
+        with self.lock:
+            if self._process != os.getpid():
+                return None
+            self._count -= 1
+            if self._count or self._access is None:
+                return None
+            closing, self._access = self._access, None
+        return closing.close
+
+    def locate(self, url: str) -> Located:
+        access = self._access
+        if access is None:
+            raise RuntimeError("nobody holds the access to remote files")
+        return access.locate(url)
+
+
+_USERS = _Users()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold connections open; for code that may block. What nobody holds any more is closed."""
+    hold = Hold()
+    hold.take()
+    try:
+        yield
+    finally:
+        if (closing := hold.leave()) is not None:
+            closing()
+
+
+class Hold:
+    """Holds connections open from the first use until it is released."""
+
+    def __init__(self) -> None:
+        self._holds = False
+
+    def take(self) -> None:
+        """Hold them from now on."""
+        if not self._holds:
+            self._holds = True
+            _USERS.enter()
+
+    def leave(self) -> Callable[[], None] | None:
+        """Hold them no more; returns what closes them, if this was the last: it blocks for a moment."""
+        if not self._holds:
+            return None
+        self._holds = False
+        return _USERS.leave()
+
+    async def release(self) -> None:
+        """Hold them no more, and wait until they are closed, if this was the last."""
+        if (closing := self.leave()) is not None:
+            await asyncio.shield(to_thread(closing))
+
+    def drop(self) -> None:
+        """Hold them no more, and let them be closed by themselves, if this was the last."""
+        if (closing := self.leave()) is not None:
+            threading.Thread(target=closing, name="opus-async-remote-close", daemon=True).start()
+
+
+def locate(url: str) -> Located:
+    """The file system of a URL, and the path in it. Can block; somebody must hold the access.
+
+    Raises:
+        MissingLibrary: See :mod:`opus_async.remote.libraries`.
+    """
+    return _USERS.locate(url)
+
+
+async def located(url: str) -> Located:
+    """The same from an event loop: a library that is imported, or reads its settings, blocks a thread."""
+    return await to_thread(lambda: locate(url))
+
+
+async def call(place: Located, method: str, *arguments: Any, **options: Any) -> Any:
+    """Call a method of a file system with the path: on its own event loop, or else in a thread.
+
+    Cancelled, a call on an event loop is cancelled there; one in a thread ends by itself, and nobody waits.
+    """
+    filesystem, path = place
+    if not getattr(filesystem, "async_impl", False) or filesystem.asynchronous:
+        function = getattr(filesystem, method)
+        return await to_thread(lambda: function(path, *arguments, **options))
+    coroutine = getattr(filesystem, f"_{method}")(path, *arguments, **options)
+    future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, filesystem.loop)
+    return await asyncio.wrap_future(future)

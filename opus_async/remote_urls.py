@@ -1,0 +1,105 @@
+"""URLs of documents that lie in an object store or on a server: which texts are one, and how they are shown.
+
+Pure: nothing is opened or looked up, and fsspec, which reads them, is not imported.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from posixpath import basename, splitext
+from urllib.parse import unquote
+
+_CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
+"""``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""
+_WEB = frozenset({"http", "https"})
+_LOCAL = frozenset({"file", "local"})
+_CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
+"""Of Azure, where what stands before the ``@`` is the name of a container."""
+_SECRET = re.compile(
+    r"(?i)[?&#;](?:[^=&#]*(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth)[^=&#]*"
+    r"|key|pwd|policy|googleaccessid|awsaccesskeyid|x-(?:amz|goog|ms|oss)-[^=&#]*)="
+)
+"""Parameters of a query that give access to whoever has the URL."""
+
+
+def scheme_of(text: str) -> str | None:
+    """The scheme that a text begins with, in lower case; None for what is no URL, and for local files."""
+    match = _CHAIN.match(text)
+    scheme = match[1].lower() if match else None
+    return None if scheme in _LOCAL else scheme
+
+
+def is_web_url(text: str) -> bool:
+    """Whether a text is an http(s) URL: it can name a document, or a file that the platform has already."""
+    return scheme_of(text) in _WEB
+
+
+def is_store_url(text: str) -> bool:
+    """Whether a text names a document by a scheme like ``s3://``, ``gs://`` or ``az://``: all but http(s)."""
+    scheme = scheme_of(text)
+    return scheme is not None and scheme not in _WEB
+
+
+def carries_secret(url: str) -> bool:
+    """Whether a URL gives access to whoever has it: by a password, or by a signature in its query."""
+    return _without_user(url) != url or _SECRET.search(url) is not None
+
+
+def shown(url: str) -> str:
+    """The URL as it may be written down: without a password, and without a query that gives access."""
+    clean = _without_user(url)
+    found = _SECRET.search(clean)
+    return clean if found is None else clean[: min(clean.find(sign) for sign in "?&#;" if sign in clean)]
+
+
+def _without_user(url: str) -> str:
+    """The URL without a password and its user; of http(s) without any user, who can be a token."""
+
+    def without(match: re.Match[str]) -> str:
+        scheme, user = match[1], match[2]
+        secret = ":" in user or scheme.lower() in _WEB
+        return match[0] if scheme.lower() in _CONTAINERS or not secret else f"{scheme}://"
+
+    return re.sub(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#\s]*)@", without, url)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A document that is read from where it lies, when it is sent.
+
+    Its texts, ``str`` and ``repr``, are without what gives access.
+
+    Attributes:
+        url: For fsspec: ``s3://bucket/a.pdf``, ``gs://``, ``az://``, ``https://`` ... It can hold a secret.
+        filename: Its name, where the URL has none or another is wanted: its ending tells the type.
+    """
+
+    url: str = field(repr=False)
+    filename: str | None = None
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    def __repr__(self) -> str:
+        return f"RemoteFile({shown(self.url)!r})"
+
+    @property
+    def name(self) -> str:
+        """Its name without folders, query and signature; of a chain of libraries that of the first."""
+        if self.filename is not None:
+            return self.filename
+        first = self.url.strip().partition("::")[0] if "://" in self.url.partition("::")[0] else self.url
+        if is_web_url(first):
+            return unquote(basename(re.split(r"[?#]", first)[0]))
+        return basename(first)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name, with the dot."""
+        return splitext(self.name)[1]
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether its URL gives access to whoever has it."""
+        return carries_secret(self.url)
