@@ -300,6 +300,13 @@ class Platform(Protocol[BoundT, ReadyT]):
         """
 
     @property
+    def has_file(self) -> Callable[[str], bool]:
+        """Tells whether an http(s) URL is a file that the platform has already, and takes as it is.
+
+        Can be pickled.
+        """
+
+    @property
     def workflow(self) -> Workflow:
         """The workflow of the jobs; known once :meth:`open` has returned."""
 

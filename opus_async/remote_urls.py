@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from posixpath import basename, splitext
+from typing import TypeAlias
 from urllib.parse import unquote
 
 _CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
@@ -103,3 +105,34 @@ class RemoteFile:
     def holds_secret(self) -> bool:
         """Whether its URL gives access to whoever has it."""
         return carries_secret(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFolder:
+    """Where the documents of a manifest lie that names them by relative paths.
+
+    Attributes:
+        url: Without a slash at its end.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    def __truediv__(self, path: str) -> RemoteFile:
+        return RemoteFile(f"{self.url}/{path}")
+
+    def holds(self, file: RemoteFile) -> bool:
+        """Whether a document lies in it, by its URL alone."""
+        below = file.url.removeprefix(f"{self.url}/")
+        return below != file.url and ".." not in below.split("/")
+
+
+Place: TypeAlias = Path | RemoteFolder
+"""The folder that relative paths start at."""
+
+
+def place_of(text: str) -> Place:
+    """A folder from its path or URL."""
+    return Path(text) if scheme_of(text) is None else RemoteFolder(text)

@@ -14,6 +14,7 @@ from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 from opus_async.manifests.binding.habits import Habits
 from opus_async.manifests.paths import as_written
+from opus_async.remote_urls import scheme_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class ManifestSource:
     """Where the manifest is and how it is read; may move between runs.
 
     Attributes:
-        manifest: A file, a folder or a glob.
+        manifest: A file, a folder or a glob, by its path or URL.
         sheet: Of a workbook; None for the first.
         delimiter: Of a CSV; None to find out.
         encoding: Of a text; None to find out.
@@ -93,6 +94,8 @@ class ManifestSource:
         """
         if not fspath(manifest):
             raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")
+        if scheme_of(fspath(manifest)) is not None:
+            return cls(manifest=fspath(manifest).strip(), **more)
         here = Path.cwd()
         try:
             path = Path(manifest).expanduser()

@@ -20,6 +20,7 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.unreadable import refused_cells
 from opus_async.models import JobRequest
 from opus_async.platform import Platform
+from opus_async.remote_urls import RemoteFile
 from opus_async.text import counted
 
 _TOLD = 10
@@ -170,6 +171,8 @@ def _digest(rows: Sequence[JobRequest]) -> str:
 
 
 def _told(value: object) -> object:
+    if isinstance(value, RemoteFile):
+        return str(value)
     if isinstance(value, Path):
         try:
             return [value.name, value.stat().st_size]

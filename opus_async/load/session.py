@@ -111,6 +111,7 @@ async def prepared(client: Client, plan: Plan, source: InputSource, slos: Sequen
         version_id=source.version_id,
         folder=source.manifest is not None and source.manifest.kind in FOLDERS,
         allow_outside=source.allow_outside,
+        is_platform_file=platform.has_file,
     )
     documents = None
     if spec.file_size is not None:

@@ -1,4 +1,7 @@
-"""SHA-256 of files, read in threads, a few at a time, and not again while a file has not changed."""
+"""SHA-256 of files, read in threads, a few at a time, and not again while a file has not changed.
+
+A document elsewhere is not read: its URL, size and version stand for its content.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from typing import Protocol, TypeAlias
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import ProblemCode, Unfit
+from opus_async.remote.facts import facts_of
+from opus_async.remote_urls import RemoteFile
 from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
@@ -45,13 +50,15 @@ class FileDigests:
         self._cache = cache
         self._room = asyncio.Semaphore(_CONCURRENCY)
 
-    async def of(self, path: Path) -> str:
-        """The SHA-256 of a file in hex.
+    async def of(self, path: Path | RemoteFile) -> str:
+        """The SHA-256 of a file in hex; of a document elsewhere what is another for another version of it.
 
         Raises:
             InvalidInputs: It is missing, cannot be read, is no file, or changed while it was read.
         """
         name = str(path)
+        if isinstance(path, RemoteFile):
+            return await self._of_remote(path)
         known = (await self._cache.recall_files([name])).get(name) if self._cache else None
         async with self._room:
             stop = threading.Event()
@@ -65,6 +72,29 @@ class FileDigests:
         if self._cache and found != known:
             self._cache.keep_file(name, *found)
         return found[3]
+
+    async def _of_remote(self, file: RemoteFile) -> str:
+        found = await remote_signature(file)
+        if self._cache:
+            self._cache.keep_file(str(file), *found)
+        return found[3]
+
+
+async def remote_signature(file: RemoteFile, *, anew: bool = False) -> FileSignature:
+    """What is kept of a document elsewhere: its size, and a digest of its URL, size and version.
+
+    Args:
+        file: The document.
+        anew: Whether what is remembered of it does not count.
+
+    Raises:
+        InvalidInputs: It is missing, or cannot be read.
+    """
+    try:
+        facts = await facts_of(file, anew=anew)
+    except Unfit as unfit:
+        raise InvalidInputs([unfit.problem()]) from None
+    return facts.size, 0, 0, facts.signature(file)
 
 
 def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> FileSignature:

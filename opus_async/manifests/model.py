@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from opus_async.remote_urls import Place, RemoteFile
+
 FOLDERS = frozenset({"folder", "glob"})
 """Kinds of manifests whose rows are files: their cells are exact names, never patterns or lists."""
 FILE_COLUMN = "file"
@@ -59,15 +61,15 @@ class Manifest(Protocol):
     """A manifest that can be read. Its file is open only while :meth:`records` is iterated."""
 
     @property
-    def path(self) -> Path:
-        """The path or pattern, absolute."""
+    def path(self) -> Path | RemoteFile:
+        """The path or pattern, absolute, or its URL."""
 
     @property
     def kind(self) -> str:
         """``csv``, ``jsonl``, ``xlsx``, ``parquet``, ``folder`` or ``glob``."""
 
     @property
-    def base(self) -> Path:
+    def base(self) -> Place:
         """The folder that relative paths in cells start at: the manifest's own."""
 
     @property

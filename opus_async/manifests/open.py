@@ -14,12 +14,17 @@ from opus_async.manifests.readers.folder import opened_folder, opened_pattern
 from opus_async.manifests.readers.jsonl_file import JsonLinesManifest
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.readers.parquet_file import ParquetManifest
+from opus_async.manifests.readers.remote_folder import remote_folder, remote_pattern
+from opus_async.manifests.readers.remote_table import RemoteTable, refuse_secret
 from opus_async.manifests.readers.source_file import readable
+from opus_async.remote.listing import is_folder
+from opus_async.remote_urls import RemoteFile, is_web_url, scheme_of
 
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".psv", ".txt"})
 _JSON = frozenset({".jsonl", ".ndjson", ".json"})
 _WORKBOOKS = frozenset({".xlsx", ".xlsm"})
 _PARQUET = frozenset({".parquet", ".pq"})
+_TABLES = _DELIMITED | _JSON | _WORKBOOKS | _PARQUET
 _OTHER_TABLES = frozenset({".xls", ".xlsb", ".ods", ".numbers"})
 _COMPRESSED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar"})
 
@@ -35,10 +40,12 @@ def open_manifest(
 ) -> Manifest:
     """Open a manifest: a file by its extension, a folder, or a pattern such as ``docs/**/*.pdf``.
 
+    Each can be a URL, too: ``s3://bucket/invoices.csv``, ``gs://bucket/docs/``, ``az://container/docs/*.pdf``.
+
     Reads the first part of a file, all of a workbook's sheet, the names in a folder: call it in a thread.
 
     Args:
-        where: The path or pattern. What exists is a path, whatever its name.
+        where: The path, pattern or URL. What exists is a path, whatever its name.
         sheet: The sheet of a workbook to read; None for its first visible one.
         delimiter: What separates cells of a CSV: one character, or ``tab``; None to detect it.
         encoding: The encoding of a CSV or JSONL; None to detect it.
@@ -51,15 +58,29 @@ def open_manifest(
     """
     if not os.fspath(where):
         raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")
-    path = Path(where).absolute()
     told = {"sheet": sheet, "delimiter": delimiter, "encoding": encoding}
     options = {name: value for name, value in told.items() if value is not None}
+    if scheme_of(os.fspath(where)) is not None:
+        return _opened_remote(os.fspath(where).strip(), options, pad_short_rows=pad_short_rows)
+    path = Path(where).absolute()
     with readable(path):
         exists, is_folder = path.exists(), path.is_dir()
     if is_folder or (not exists and has_magic(os.fspath(where))):
         _refuse_options(path, options, ())
         return opened_folder(path) if is_folder else opened_pattern(path)
     return _opened_file(path, options, pad_short_rows=pad_short_rows)
+
+
+def _opened_remote(url: str, options: dict[str, str], *, pad_short_rows: bool) -> Manifest:
+    """A manifest elsewhere: of one by a pattern, or by what is no manifest by its name, the documents."""
+    refuse_secret(url)
+    if has_magic(url) and not is_web_url(url):
+        _refuse_options(RemoteFile(url), options, ())
+        return remote_pattern(url)
+    if RemoteFile(url).suffix.lower() not in _TABLES and is_folder(url):
+        _refuse_options(RemoteFile(url), options, ())
+        return remote_folder(url)
+    return RemoteTable(url, lambda path: _opened_file(path, options, pad_short_rows=pad_short_rows))
 
 
 def _opened_file(path: Path, options: dict[str, str], *, pad_short_rows: bool) -> Manifest:
@@ -80,7 +101,7 @@ def _opened_file(path: Path, options: dict[str, str], *, pad_short_rows: bool) -
     raise _unknown(path, suffix)
 
 
-def _refuse_options(path: Path, options: dict[str, str], allowed: tuple[str, ...]) -> None:
+def _refuse_options(path: Path | RemoteFile, options: dict[str, str], allowed: tuple[str, ...]) -> None:
     """Refuse options that this kind of manifest does not have: to ignore them could change results."""
     for name in options:
         if name not in allowed:

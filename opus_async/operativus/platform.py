@@ -46,6 +46,7 @@ from opus_async.platform import (
     StatusSource,
     nothing,
 )
+from opus_async.remote_urls import is_web_url
 from opus_async.transport.rates import OperationLimit
 
 log = logging.getLogger("opus_async.operativus")
@@ -79,6 +80,7 @@ class OperativusPlatform:
 
     stages = STAGES
     start_visible_after = 0.0
+    has_file = staticmethod(is_web_url)  # it takes no files, and sends every text as it is
     """No time tells: a run shows when the server's queue has come to it. Starts are judged by their order."""
     operation_limits = OPERATION_LIMITS
     calls_back = False

@@ -6,6 +6,7 @@ import logging
 import os
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.arguments import (
@@ -165,7 +166,7 @@ class OpusClient(PlatformClient):
             notify=self._notify,
         )
         self._documents = RemoteDocuments(
-            self._network.remote, lambda document: is_platform_file(document, url, VENDOR_DOMAIN)
+            self._network.remote, partial(is_platform_file, base_url=url, vendor_domain=VENDOR_DOMAIN)
         )
         self.workflows = Workflows(self._api)
         self.files = Files(self._uploader, self.limits, self._downloader, self._documents)

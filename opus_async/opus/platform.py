@@ -116,6 +116,7 @@ class OpusPlatform:
         self.workflow_id = workflow_id or ""
         self.status_source: StatusSource = api
         self.orphaned_jobs = 0
+        self.has_file = documents.is_platform_file
         self.calls_back = isinstance(callback, CallbackReceiver)
         self.workspaces: str | None = None
         self._api = api

@@ -20,7 +20,7 @@ _SCHEME_ENDS_BY = 64
 """Characters within which a text that is a URL has its ``://``."""
 
 
-def is_platform_file(url: str, base_url: str, vendor_domain: str) -> bool:
+def is_platform_file(url: str, *, base_url: str, vendor_domain: str) -> bool:
     """Whether an http(s) URL is a ``fileUrl`` of the platform, which is sent as it is.
 
     Those of the vendor's domain and of the host of the API are; and all without TLS, from where no document
@@ -39,12 +39,12 @@ class RemoteDocuments:
 
     Args:
         hold: Of the client.
-        is_platform_file: Whether an http(s) URL is a file that the platform has.
+        is_platform_file: Whether an http(s) URL is a file that the platform has. Can be pickled.
     """
 
     def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool]) -> None:
+        self.is_platform_file = is_platform_file
         self._hold = hold
-        self._is_platform_file = is_platform_file
 
     async def in_inputs(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inputs, with documents looked up in those that take files."""
@@ -72,7 +72,7 @@ class RemoteDocuments:
             items = await asyncio.gather(*map(self._in_value, value))
             return tuple(items) if isinstance(value, tuple) else items
         if isinstance(value, str):
-            if not (is_store_url(value) or (is_web_url(value) and not self._is_platform_file(value))):
+            if not (is_store_url(value) or (is_web_url(value) and not self.is_platform_file(value))):
                 return value
             value = RemoteFile(value.strip())
         if not isinstance(value, RemoteFile):

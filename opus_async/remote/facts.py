@@ -45,6 +45,9 @@ def remembered() -> Iterator[None]:
     A manifest is listed, checked and planned one after the other; about 300 bytes a document are kept for as
     long. What changes meanwhile is noticed when it is sent.
     """
+    if _remembered.get() is not None:  # by somebody further out
+        yield
+        return
     token = _remembered.set({})
     try:
         yield
@@ -68,8 +71,9 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
     hold = access.Hold()
     hold.take()
     try:
-        found = await access.call(await access.located(file.url), "info")
-        facts = read_info(found)
+        place = await access.located(file.url)
+        place.filesystem.invalidate_cache()  # what a listing told may be old
+        facts = read_info(await access.call(place, "info"))
     except Exception as error:  # noqa: BLE001 - each library has its own
         raise refused(file, error) from None
     finally:

@@ -55,7 +55,7 @@ def opened(url: str, options: dict[str, Any]) -> Any:
     Raises:
         MissingLibrary: As in :func:`options_of`.
     """
-    return _class_of(url)(**options, skip_instance_cache=True, use_listings_cache=False)
+    return _class_of(url)(**options, skip_instance_cache=True)
 
 
 def path_in(filesystem: Any, url: str) -> str:

@@ -10,42 +10,18 @@ import threading
 import pytest
 from client_tools import DOCUMENT, TEXT, document, sha256
 from handmade_opus import RESET_AFTER, RESET_BEFORE, xml_error
-from stores import Store, free_port, moto_server, s3rver
+from store_fixtures import BUCKET, server, store
+from stores import Store, free_port, moto_server
 
 from opus_async import InvalidInputs, JobRequest, RequestSent, UploadError, UploadProgress
 from opus_async.remote_urls import RemoteFile
 
 pytest.importorskip("s3fs", reason="pip install 'opus-async[s3]'")
 
-BUCKET = "documents"
+__all__ = ["server", "store"]
+
 LIST = "P0stmanC0llecti0"
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module", params=["moto", "s3rver"])
-def server(request, tmp_path_factory):
-    """A store with a bucket; all tests of this file use other keys in it."""
-    if request.param == "moto":
-        with moto_server() as store:
-            store.make_bucket(BUCKET)
-            yield store
-        return
-    try:
-        running = s3rver(tmp_path_factory.mktemp("s3rver"), BUCKET)
-        store = running.__enter__()
-    except LookupError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield store
-    finally:
-        running.__exit__(None, None, None)
-
-
-@pytest.fixture
-def store(server, monkeypatch):
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server
 
 
 def stored(simulator):

@@ -15,6 +15,7 @@ from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.platform import AboutToSend, JobResult, Stages, StartCheck, nothing
+from opus_async.remote_urls import is_web_url
 from opus_async.transport.dispatch import Dispatcher
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
@@ -26,6 +27,7 @@ class FakePlatform:
     stages = STAGES
     workflow_id = "fake"
     start_visible_after = 0.0
+    has_file = staticmethod(is_web_url)
     operation_limits = ()
     batch_size = 1
     workflow = Workflow(workflow_id="fake")

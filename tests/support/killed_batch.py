@@ -34,7 +34,7 @@ class KilledBatch:
     """
 
     process: Path
-    manifest: Path
+    manifest: Path | str
     directory: Path
     workflow_id: str
     environment: Mapping[str, str]

@@ -18,6 +18,7 @@ from fake_platform import FakePlatform
 from opus_async.errors import AuthenticationError, TransportError
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import NOT_LISTED, AboutToSend, AmbiguousStart, StartCheck, nothing
+from opus_async.remote_urls import is_web_url
 from opus_async.transport.auth import RenewingAuth
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.rates import OperationLimit
@@ -152,6 +153,7 @@ class SecondPlatform(FakePlatform):
         self.workflow_id = workflow_id
         self.status_source = self.server
         self.start_visible_after = self.server.listed_after + 1
+        self.has_file = is_web_url
         self.operation_limits = self.server.limits
         self.started = self.server.started
         self.judges_by_order = judges_by_order

@@ -36,8 +36,8 @@ from opus_async.layout import FAILURES
 from opus_async.manifests import FOLDERS
 from opus_async.manifests.binding.bound_column import BY_NAME
 from opus_async.manifests.binding.cells import split_list
-from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.binding.templates import Template, to_text
+from opus_async.remote_urls import RemoteFolder, place_of, scheme_of
 
 OURS = "_opus"
 """The field of a line that holds all that is no input."""
@@ -71,9 +71,13 @@ class _Given:
     """
 
     def __init__(self, meta: BatchMeta, directory: Path) -> None:
-        self._base = Path(meta.manifest.base)
+        self._base = place_of(meta.manifest.base)
         self._literal = meta.manifest.kind in FOLDERS
-        self._way = os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
+        self._way = (
+            os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
+            if isinstance(self._base, Path)
+            else None
+        )
         names = zip(meta.binding, _names(meta.binding), strict=True)
         self._names = {column.column: name for column, name in names}
         self._files = {column.column for column in meta.binding if column.file}
@@ -135,13 +139,20 @@ class _Given:
             return self._from_here(value)
         path = value.strip()
         items = split_list(path)
-        one_url = is_url(path) and not any(letter.isspace() for letter in path)
-        if items == [path] or one_url or os.path.lexists(self._base / path):
+        one_url = scheme_of(path) is not None and not any(letter.isspace() for letter in path)
+        if items == [path] or one_url or self._exists(path):
             return self._from_here(path)
         return [self._from_here(item) for item in items]  # of a row whose cells could not be planned
 
+    def _exists(self, path: str) -> bool:
+        return isinstance(self._base, Path) and os.path.lexists(self._base / path)
+
     def _from_here(self, item: Any) -> Any:
-        if not isinstance(item, str) or not item.strip() or is_url(item) or self._way == os.curdir:
+        if not isinstance(item, str) or not item.strip() or scheme_of(item) is not None:
+            return item
+        if isinstance(self._base, RemoteFolder):
+            return item if item.startswith("/") else (self._base / item).url
+        if self._way is None or self._way == os.curdir:
             return item
         return os.path.join(self._way, item)  # noqa: PTH118 - a Path would drop the dots of a link's parent
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +26,7 @@ from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import RecordCheck
 from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
+from opus_async.remote_urls import Place, place_of
 from opus_async.text import counted, plural
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
@@ -66,12 +66,12 @@ class Found:
 
     source: ManifestSource
     kind: str
-    base: Path
+    base: Place
     to_plan: Manifest | None
     same: bool = True
 
 
-def found(
+async def found(
     meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
 ) -> Found:
     """Open the manifest of a batch that is resumed, and tell whether it is to be planned again.
@@ -89,13 +89,13 @@ def found(
     if moved is not None:
         source = replace(source, manifest=ManifestSource.of(moved).manifest)
     try:
-        manifest = opened(source)
+        manifest = await asyncio.to_thread(opened, source)
     except ManifestError as error:
         if moved is not None:
             raise
         watching.notice(f"The manifest cannot be read ({error.message}); going on with the rows planned.")
-        return Found(source=source, kind=meta.kind, base=Path(meta.base), to_plan=None)
-    same = manifest.stamp() == meta.stamp
+        return Found(source=source, kind=meta.kind, base=place_of(meta.base), to_plan=None)
+    same = await asyncio.to_thread(manifest.stamp) == meta.stamp
     to_plan = None if same and not anew else manifest
     return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 

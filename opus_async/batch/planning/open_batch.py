@@ -31,13 +31,14 @@ from opus_async.batch.planning.run_session import run_session, session_facts, se
 from opus_async.batch.planning.workflow_binding import bind, open_workflow, stage_names, workflow_meta
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
-from opus_async.batch.running.session import Engine, run_here
+from opus_async.batch.running.session import Engine, SessionSetup, run_here
 from opus_async.batch.world import world_of
 from opus_async.layout import LEDGER, LOCK
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.estimate import ThroughputAssumptions
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.validate import validate
+from opus_async.remote.facts import remembered
 
 
 async def start(
@@ -71,6 +72,34 @@ async def start(
         OpusError: The workflow cannot be read.
     """
     refuse_batch(directory)
+    with remembered():
+        setup = await _planned(
+            client,
+            directory,
+            spec,
+            source,
+            settings=settings,
+            rules=rules,
+            watching=watching,
+            goal=goal,
+            engine=engine,
+        )
+    return await run_session(client, setup)
+
+
+async def _planned(
+    client: Client,
+    directory: Path,
+    spec: BatchSpec,
+    source: ManifestSource,
+    *,
+    settings: RunSettings,
+    rules: ManifestPolicy,
+    watching: BatchObserver,
+    goal: SessionGoal,
+    engine: Engine,
+) -> SessionSetup:
+    """Make the batch, and all that its first session needs."""
     manifest = await asyncio.to_thread(opened, source)
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
@@ -93,7 +122,7 @@ async def start(
             manifest=manifest_meta(manifest, source).as_facts(),
         )
         await ledger.publish()
-        setup = session_setup(
+        return session_setup(
             directory,
             ledger,
             lifecycle,
@@ -110,7 +139,6 @@ async def start(
         await ledger.close()
         _tidy(directory, made=made)
         raise
-    return await run_session(client, setup)
 
 
 def _tidy(directory: Path, *, made: bool) -> None:
@@ -135,15 +163,16 @@ async def validate_manifest(
     on_progress: Callable[[int], object] | None,
 ) -> Validation:
     """Check every row of a manifest and stop there; see :mod:`opus_async.manifests.validation.validate`."""
-    manifest = await asyncio.to_thread(opened, source)
-    lifecycle = await open_workflow(client, spec, None)
-    return await validate(
-        manifest,
-        bind(spec, lifecycle, manifest.kind, rules),
-        lifecycle.platform,
-        checks=row_checks(lifecycle.platform, rules),
-        on_problem=on_problem,
-        on_progress=on_progress,
-        pace=pace,
-        price=price,
-    )
+    with remembered():
+        manifest = await asyncio.to_thread(opened, source)
+        lifecycle = await open_workflow(client, spec, None)
+        return await validate(
+            manifest,
+            bind(spec, lifecycle, manifest.kind, rules),
+            lifecycle.platform,
+            checks=row_checks(lifecycle.platform, rules),
+            on_problem=on_problem,
+            on_progress=on_progress,
+            pace=pace,
+            price=price,
+        )

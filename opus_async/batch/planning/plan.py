@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 from opus_async.batch.outputs.earlier_job import earlier_job, possible_second_bill
@@ -16,10 +15,12 @@ from opus_async.batch.world import is_same, place_of
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.manifests.binding.row_keys import given_key, row_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.model import Unreadable
+from opus_async.remote_urls import Place
 from opus_async.text import counted
 
 ItemT = TypeVar("ItemT")
@@ -72,7 +73,7 @@ async def plan(
     if retry:
         await store.retry(retry)
     planned = 0
-    unread = _Unread(manifest.path)
+    unread = _Unread(manifest.path.name)
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
         rows = await asyncio.gather(
@@ -107,8 +108,8 @@ async def plan(
 class _Unread:
     """Rows that cannot be read, where that is not tolerated: a batch that goes on has not checked them."""
 
-    def __init__(self, path: Path) -> None:
-        self._name = path.name
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._sentences: list[str] = []
         self._count = 0
 
@@ -126,14 +127,14 @@ class _Unread:
 async def _row(
     record: Record,
     binding: Binding,
-    base: Path,
+    base: Place,
     digests: FileDigests,
     store: BatchStore,
     *,
     columns: Sequence[str],
     problem: str | None,
 ) -> NewRow:
-    files: dict[Path, str] = {}
+    files: dict[NamedFile, str] = {}
     cells: Mapping[str, Any]
     if refused := refused_cells(record, binding):
         problem = problem or "; ".join(found.problem for found in refused)
@@ -146,6 +147,7 @@ async def _row(
         given_key(binding, record.cells)
         if problem is None:
             binding.files.refuse_outside(record.cells, base)
+            await binding.look_up_globs(record.cells, base)
             cells = binding.expand_globs(record.cells, base)
             binding.files.refuse_outside(cells, base)
             files = {path: await _digest(path, digests, store) for path in binding.files.of_row(cells, base)}
@@ -178,7 +180,7 @@ def _with_past(row: NewRow, record: Record, world: Mapping[str, Any], *, accepte
     )
 
 
-async def _digest(path: Path, digests: FileDigests, store: BatchStore) -> str:
+async def _digest(path: NamedFile, digests: FileDigests, store: BatchStore) -> str:
     """What a file holds; of one that is gone, what it held: to tidy up behind a batch makes no new rows."""
     try:
         return await digests.of(path)

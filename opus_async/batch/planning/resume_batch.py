@@ -33,6 +33,7 @@ from opus_async.batch.world import PLACE, Strangers, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
+from opus_async.remote.facts import remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ async def resume(
     )
     try:
         _tell_opened(ledger, watching)
-        setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
+        with remembered():
+            setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
         if setup is None:
             await ledger.close()
             if "price" in changes.settings:
@@ -135,7 +137,7 @@ class _Resume:
         changes, meta = self.changes, self.ledger.meta
         spec = replace(meta.order, **changes.spec)
         settings = meta.settings.changed(changes.settings)
-        rows = self._found(meta, spec)
+        rows = await self._found(meta, spec)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
             if settings.price != meta.settings.price:  # nothing is left but to tell what it has cost
                 await self.ledger.set_facts(settings=replace(meta.settings, price=settings.price).as_facts())
@@ -182,12 +184,12 @@ class _Resume:
             engine=self.engine,
         )
 
-    def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
+    async def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
         before = meta.order
         reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
         anew = bool(self.retry) or not reads_alike
-        rows = found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
+        rows = await found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
         if not reads_alike and rows.to_plan is None:
             raise ManifestError(
                 "The manifest cannot be read, and its rows would have to be read anew for what is given now "

@@ -27,6 +27,7 @@ from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.cost import cost_of
+from opus_async.remote_urls import Place
 from opus_async.reporting.costs import money
 from opus_async.text import counted
 
@@ -57,7 +58,7 @@ def session_setup(
     lifecycle: Lifecycle[Any, Any],
     binding: Binding,
     *,
-    base: Path,
+    base: Place,
     settings: RunSettings,
     watching: BatchObserver,
     world: Mapping[str, Any],

@@ -74,6 +74,7 @@ def bind(
         allow_outside=rules.allow_outside,
         constants_in_digest=constants_in_digest,
         habits=spec.habits,
+        is_platform_file=lifecycle.platform.has_file,
     )
 
 

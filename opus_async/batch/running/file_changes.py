@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 
 from opus_async.batch.ports import RowJournal
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
-from opus_async.manifests.file_digests import FileDigests, FileSignature, stat_signature
+from opus_async.manifests.binding.row_files import NamedFile
+from opus_async.manifests.file_digests import (
+    FileDigests,
+    FileSignature,
+    remote_signature,
+    stat_signature,
+)
+from opus_async.remote_urls import RemoteFile
 
 
 class FileChangeCheck:
@@ -23,7 +30,7 @@ class FileChangeCheck:
         self._journal = journal
         self._hasher = FileDigests()
 
-    async def check(self, paths: Sequence[Path]) -> None:
+    async def check(self, paths: Sequence[NamedFile]) -> None:
         """Compare files with what they were when the batch was planned.
 
         Raises:
@@ -40,7 +47,11 @@ class FileChangeCheck:
         if changed:
             raise InvalidInputs(changed)
 
-    async def _differs(self, path: Path, before: FileSignature) -> bool:
+    async def _differs(self, path: NamedFile, before: FileSignature) -> bool:
+        if isinstance(path, RemoteFile):
+            with suppress(InvalidInputs):
+                return await remote_signature(path, anew=True) != before
+            return False
         try:
             found = os.stat(path)  # noqa: PTH116 - a thread costs more, and the upload does the same next
         except OSError:
@@ -50,7 +61,7 @@ class FileChangeCheck:
         return found.st_size != before[0] or await self._hasher.of(path) != before[3]
 
 
-def _changed(path: Path) -> InputProblem:
+def _changed(path: NamedFile) -> InputProblem:
     return Unfit(
         "{} has changed since the batch was planned: 'batch retry' plans it anew, with what it holds now",
         f"'{path}'",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from opus_async.batch.rows import Row, RowState
 from opus_async.errors import InvalidInputs
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.models import JobRequest
+from opus_async.remote_urls import Place
 
 
 class RequestFactory(Protocol):
@@ -22,8 +23,8 @@ class RequestFactory(Protocol):
     def request(self, row: Row) -> JobRequest:
         """The request of a row; raises InvalidInputs where it cannot be made."""
 
-    def files(self, row: Row) -> Sequence[Path]:
-        """The local files of a row."""
+    def files(self, row: Row) -> Sequence[NamedFile]:
+        """The files of a row, and its documents elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class BoundRequests:
     """
 
     binding: Binding
-    base: Path
+    base: Place
     timeout: float | None
 
     def request(self, row: Row) -> JobRequest:
@@ -56,6 +57,6 @@ class BoundRequests:
             self.binding.files.refuse_outside(row.cells, self.base)
         return request if self.timeout is None else replace(request, timeout=self.timeout)
 
-    def files(self, row: Row) -> Sequence[Path]:
-        """The local files of a row."""
+    def files(self, row: Row) -> Sequence[NamedFile]:
+        """The files of a row, and its documents elsewhere."""
         return self.binding.files.of_row(row.cells, self.base)

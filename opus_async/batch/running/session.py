@@ -32,6 +32,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.recent_failures import FailedRow
 from opus_async.metrics.samples import Sample
+from opus_async.remote_urls import Place
 from opus_async.tasks import start
 from opus_async.text import counted
 
@@ -70,7 +71,7 @@ class SessionSetup:
     journal: RowJournal = field(repr=False)
     lifecycle: Lifecycle[Any, Any] = field(repr=False)
     binding: Binding
-    base: Path
+    base: Place
     settings: RunSettings
     watching: BatchObserver
     world: Mapping[str, Any]

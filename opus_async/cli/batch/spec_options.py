@@ -88,7 +88,8 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
         "manifest",
         nargs="+",
         metavar="MANIFEST",
-        help="CSV, JSONL, XLSX or Parquet, a row for each job; or a folder or a quoted glob of documents",
+        help="CSV, JSONL, XLSX or Parquet, a row for each job; or a folder or a quoted glob of documents; "
+        "each can be a URL: s3://, gs://, az:// ...",
     )
     kinds = "; ".join(f"{entry.title}: {entry.workflow_help}" for entry in platforms.entries())
     parser.add_argument("--workflow", required=True, metavar="ID", help=kinds)

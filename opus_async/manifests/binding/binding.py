@@ -23,6 +23,7 @@ from opus_async.manifests.binding.templates import Template, is_column, single_l
 from opus_async.manifests.blanks import carries_nothing
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.models import InputField, JobRequest, Workflow
+from opus_async.remote_urls import Place, is_web_url
 from opus_async.text import quoted
 from opus_async.transport.confined import Confined
 
@@ -52,6 +53,8 @@ class Binding:
         constants_in_digest: Whether the digest of a row covers its constants; not so for a batch of an
             earlier release, whose ledger has digests without them.
         habits: How numbers, dates and truth values are written in cells and in ``--set``.
+        is_platform_file: Whether an http(s) URL in a cell of files is a file that the platform has. Can be
+            pickled.
 
     Attributes:
         workflow: The workflow.
@@ -59,7 +62,7 @@ class Binding:
         constants: The constants as JSON can hold them, with full paths of files, so that they can be stored
             and used for a binding in another process.
         column: Tells what a column is for, by its own name, whatever other columns there are.
-        files: The local files that rows name.
+        files: The files and documents that rows name.
         constants_in_digest: As given.
         habits: As given.
 
@@ -83,6 +86,7 @@ class Binding:
         allow_outside: bool = True,
         constants_in_digest: bool = True,
         habits: Habits = _JSON,
+        is_platform_file: Callable[[str], bool] = is_web_url,
     ) -> None:
         self.workflow = workflow
         self.key_column = key
@@ -94,12 +98,12 @@ class Binding:
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self.habits = habits
-        self._set = Constants(workflow, constants, habits)
+        self._set = Constants(workflow, constants, habits, is_platform_file)
         self.constants: Mapping[str, Any] = self._set.stored
         filled = frozenset(self._set.values)
         self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
         self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
-        self._file_cells = FileCells(literal=folder)
+        self._file_cells = FileCells(literal=folder, is_platform_file=is_platform_file)
         self.column: Callable[[str], BoundColumn] = self._columns.bound
         names = Counter(field.display_name for field in workflow.inputs.values())
         self._content_names = {
@@ -177,7 +181,12 @@ class Binding:
         if wrong:
             raise ManifestError("The manifest does not fit the workflow; nothing was sent:", wrong)
 
-    def expand_globs(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    async def look_up_globs(self, cells: Mapping[str, Any], base: Place) -> None:
+        """Look up the patterns of documents elsewhere in a row, so that expanding it does not block."""
+        if patterns := self.files.remote_patterns(cells, base):
+            await self._file_cells.remote_globs.look_up(patterns)
+
+    def expand_globs(self, cells: Mapping[str, Any], base: Place) -> dict[str, Any]:
         """A row as it is stored when a batch is planned: patterns replaced by the files that they match now.
 
         Args:
@@ -220,14 +229,17 @@ class Binding:
         for name, value in cells.items():
             bound = self.column(name)
             try:
-                read = value if bound.file_input is not None else self.habits.read(value, bound.input)
+                if bound.file_input is not None:
+                    read = self._file_cells.without_secrets(value)
+                else:
+                    read = self.habits.read(value, bound.input)
                 kept[name] = to_json_value(read, bound.input)
             except ValueError:
                 kept[name] = None if bound.target is not None or bound.is_key else str(value)
         return kept
 
     def request(
-        self, cells: Mapping[str, Any], *, index: int, key: str, base: Path, to_send: bool = False
+        self, cells: Mapping[str, Any], *, index: int, key: str, base: Place, to_send: bool = False
     ) -> JobRequest:
         """The request of one row. Nothing is looked up on the disk.
 
@@ -279,7 +291,7 @@ class Binding:
             version_number=self._version_number,
         )
 
-    def _given(self, bound: BoundColumn, value: Any, base: Path) -> Any:
+    def _given(self, bound: BoundColumn, value: Any, base: Place) -> Any:
         if bound.file_input is not None:
             return self._file_cells.given(bound.file_input, value, base)
         field = bound.input
@@ -297,7 +309,7 @@ def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
     )
 
 
-def _confined(given: Any, base: Path) -> Any:
+def _confined(given: Any, base: Place) -> Any:
     """Paths that are checked once more when their files are opened: they have to lie in the folder."""
     if isinstance(given, list):
         return [_confined(part, base) for part in given]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.habits import Habits
 from opus_async.models import InputField, Workflow
+from opus_async.remote_urls import RemoteFile
 from opus_async.text import quoted
 
 
@@ -22,10 +23,11 @@ class Constants:
         workflow: The workflow.
         given: The name of an input -> its value.
         habits: How numbers, dates and truth values are written in text.
+        is_platform_file: Whether an http(s) URL is a file that the platform has.
 
     Attributes:
         values: Variable name -> what the input is given.
-        files: Variable name -> the local files in its value.
+        files: Variable name -> the files in its value.
         stored: Name as given -> value as JSON can hold it, files with their full paths.
         cells: Variable name -> the same value: what a cell would hold that fills the input alike.
 
@@ -33,13 +35,19 @@ class Constants:
         ManifestError: A name means no input or several, or a value cannot be used.
     """
 
-    def __init__(self, workflow: Workflow, given: Mapping[str, Any], habits: Habits) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        given: Mapping[str, Any],
+        habits: Habits,
+        is_platform_file: Callable[[str], bool],
+    ) -> None:
         self._habits = habits
         self.values: dict[str, Any] = {}
-        self.files: dict[str, list[Path]] = {}
+        self.files: dict[str, list[Path | RemoteFile]] = {}
         self.stored: dict[str, Any] = {}
         self.cells: dict[str, Any] = {}
-        self._reader = FileCells()
+        self._reader = FileCells(is_platform_file=is_platform_file)
         names = InputNames(workflow.inputs)
         problems: list[str] = []
         for name, value in given.items():
@@ -70,7 +78,7 @@ class Constants:
         parts = given if isinstance(given, list) else [given]
         self.stored[name] = list(map(str, parts)) if given is parts else str(given)
         self.values[field.variable_name] = given
-        self.files[field.variable_name] = [part for part in parts if isinstance(part, Path)]
+        self.files[field.variable_name] = [part for part in parts if isinstance(part, Path | RemoteFile)]
 
 
 def _unclear(names: InputNames, name: str, fields: Sequence[InputField]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.cells import split_list, to_json_value
 from opus_async.manifests.binding.globs import Globs
+from opus_async.manifests.binding.remote_globs import RemoteGlobs
 from opus_async.manifests.paths import as_written
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.models import InputField
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, is_web_url, scheme_of, shown
 from opus_async.text import quoted
 
 
@@ -26,20 +29,29 @@ class FileCells:
     Args:
         literal: Whether a text is exactly one path, as in the listing of a folder: then a semicolon, a star
             or a space around it is part of the name.
+        is_platform_file: Whether an http(s) URL is a file that the platform has; any other is a document.
+
+    Attributes:
+        remote_globs: Expands patterns of documents elsewhere.
     """
 
-    def __init__(self, *, literal: bool = False) -> None:
+    def __init__(
+        self, *, literal: bool = False, is_platform_file: Callable[[str], bool] = is_web_url
+    ) -> None:
+        self.remote_globs = RemoteGlobs()
         self._literal = literal
         self._globs = Globs()
+        self._is_platform_file = is_platform_file
 
-    def expand(self, field: InputField, value: Any, base: Path) -> Any:
+    def expand(self, field: InputField, value: Any, base: Place) -> Any:
         """The cell with patterns replaced by the files that they match now; what is no text stays as it is.
 
-        Paths are those of this system, see :func:`~opus_async.manifests.paths.as_written`.
+        Paths are those of this system, see :func:`~opus_async.manifests.paths.as_written`. Patterns of URLs
+        that ``remote_globs`` has not looked up before are looked up now, which takes a moment.
 
         Raises:
-            Unfit: A pattern matches no file, or more than the one that the input takes; the text
-                completes the sentence "column X ...".
+            Unfit: A pattern matches no file, or more than the one that the input takes; or a URL holds a
+                secret, which nothing that is kept may. The text completes the sentence "column X ...".
         """
         if field.takes_files:
             return [found for item in self._items(value) for found in self._matches(item, base)]
@@ -55,11 +67,28 @@ class FileCells:
             )
         return found[0]
 
-    def given(self, field: InputField, value: Any, base: Path) -> Any:
-        """What the input is given: a path below ``base``, or a URL as it is; a list of these for a list."""
+    def given(self, field: InputField, value: Any, base: Place) -> Any:
+        """What the input is given: a path below ``base``, a document elsewhere, the URL of an earlier upload.
+
+        A list of these for a list.
+        """
         if field.takes_files:
-            return [_place(item, base) for item in self._items(value)]
-        return _place(self._trimmed(value), base)
+            return [self._given(item, base) for item in self._items(value)]
+        return self._given(self._trimmed(value), base)
+
+    def remote_patterns(self, field: InputField, value: Any, base: Place) -> list[str]:
+        """The patterns in a cell that are to be looked up elsewhere."""
+        if self._literal or not isinstance(value, str | list | tuple):
+            return []
+        items = self._items(value) if field.takes_files else [self._trimmed(value)]
+        given = [self._given(item, base) for item in items if isinstance(item, str) and has_magic(item)]
+        return [item.url for item in given if isinstance(item, RemoteFile) and _is_pattern(item.url)]
+
+    def without_secrets(self, value: Any) -> Any:
+        """A cell as it may be kept: without what in a URL gives access."""
+        if isinstance(value, list | tuple):
+            return [self.without_secrets(item) for item in value]
+        return shown(value) if isinstance(value, str) and scheme_of(value) is not None else value
 
     def named(self, field: InputField, value: Any) -> list[Any]:
         """The parts of a cell as they are written, in the order of :meth:`given`."""
@@ -73,11 +102,17 @@ class FileCells:
     def _trimmed(self, value: Any) -> Any:
         return value.strip() if isinstance(value, str) and not self._literal else value
 
-    def _matches(self, item: Any, base: Path) -> list[Any]:
+    def _matches(self, item: Any, base: Place) -> list[Any]:
         if not isinstance(item, str):
             return [to_json_value(item)]
-        if self._literal or is_url(item):
+        if self._literal:
             return [item]
+        given = self._given(item, base)
+        if isinstance(given, RemoteFile):
+            return self._remote_matches(item, given)
+        if is_url(item):
+            return [item]
+        base = base if isinstance(base, Path) else Path.cwd()  # of an absolute path it does not matter
         item = as_written(item, base)
         if not has_magic(item):
             return [item]
@@ -91,14 +126,45 @@ class FileCells:
             )
         return list(found)
 
+    def _remote_matches(self, item: str, file: RemoteFile) -> list[str]:
+        """The document itself, or those that match: each as the cell could have named it."""
+        if file.holds_secret:
+            raise Unfit(
+                "has a URL with a password or a signature, {}, and rows are kept until they are done: name "
+                "the document without it (s3://, gs://, az://), with credentials where its library looks for "
+                "them",
+                quoted(file),
+                code=ProblemCode.NOT_SUPPORTED,
+                file=str(file),
+            )
+        if not _is_pattern(file.url):
+            return [item.strip()]
+        found = self.remote_globs.expand(file.url)
+        if not found:
+            raise Unfit(
+                "has the pattern {}, which matches no document", quoted(file), code=ProblemCode.NO_MATCH
+            )
+        return list(found)
+
+    def _given(self, item: Any, base: Place) -> Any:
+        if not isinstance(item, str) or not item:
+            return item
+        if "://" in item and scheme_of(item) is not None:
+            platforms = is_web_url(item) and self._is_platform_file(item)
+            return item if platforms else RemoteFile(item.strip())
+        if isinstance(base, RemoteFolder):
+            return Path(item) if item.startswith("/") else base / item
+        return _below(base, item)
+
 
 def is_url(value: str) -> bool:
-    """Whether a text is an http(s) URL: then it names an earlier upload, not a local file."""
+    """Whether a text is an http(s) URL: then it names no local file."""
     return value.lstrip()[:8].lower().startswith(("http://", "https://"))
 
 
-def _place(item: Any, base: Path) -> Any:
-    return item if not isinstance(item, str) or not item or is_url(item) else _below(base, item)
+def _is_pattern(url: str) -> bool:
+    """Whether a URL is a pattern; never of http(s), where a ``?`` begins a query."""
+    return has_magic(url) and not is_web_url(url)
 
 
 @lru_cache(maxsize=1024)  # a row is asked for its files five times over, of a few hundred rows at once

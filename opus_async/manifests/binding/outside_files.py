@@ -1,7 +1,8 @@
 """Finds files that a manifest names outside of its own folder.
 
 A manifest can come from somebody else, and the files that it names are read and sent. So they have to lie in
-its folder, whatever absolute path, ``..`` or link names them, unless the person who runs it allows others.
+its folder, whatever absolute path, ``..``, link or URL names them, unless the person who runs it allows
+others: with this machine's credentials, a URL can lead to as much as a path can.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.input_problems import InputProblem, ProblemCode
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder
 from opus_async.text import counted, quoted
 from opus_async.transport.confined import lies_in
 
@@ -30,27 +32,31 @@ class Fence:
         folder: The folder, as it was named.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = os.path.realpath(folder)
+    def __init__(self, folder: Place) -> None:
+        self._remote = folder if isinstance(folder, RemoteFolder) else None
+        self._folder = os.path.realpath(folder) if isinstance(folder, Path) else None
         self._inside: dict[str, bool] = {}
 
     def strays(self, parts: Sequence[Any]) -> Iterator[int]:
-        """The positions of the parts of a cell that are paths outside."""
+        """The positions of the parts of a cell that are files or documents outside."""
         for place, part in enumerate(parts):
-            if isinstance(part, Path) and not self._holds(os.fspath(part)):
+            if isinstance(part, Path):
+                if self._folder is None or not self._holds(os.fspath(part), self._folder):
+                    yield place
+            elif isinstance(part, RemoteFile) and not (self._remote and self._remote.holds(part)):
                 yield place
 
-    def _holds(self, path: str) -> bool:
+    def _holds(self, path: str, fence: str) -> bool:
         if "\0" in path:  # no file has such a name: refused elsewhere
             return True
         folder, name = os.path.split(path)
         if name in {os.curdir, os.pardir} or os.path.islink(path):  # noqa: PTH114 - a str
-            return lies_in(os.path.realpath(path), self._folder)
+            return lies_in(os.path.realpath(path), fence)
         known = self._inside.get(folder)
         if known is None:
             if len(self._inside) >= _FOLDERS:
                 self._inside.clear()
-            known = self._inside[folder] = lies_in(os.path.realpath(folder), self._folder)
+            known = self._inside[folder] = lies_in(os.path.realpath(folder), fence)
         return known
 
 

@@ -1,10 +1,10 @@
-"""Finds the local files that a row names, and those outside of the manifest's folder."""
+"""Finds the files and documents that a row names, and those outside of the manifest's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from opus_async.errors import InvalidInputs
 from opus_async.manifests.binding import outside_files
@@ -12,6 +12,10 @@ from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
 from opus_async.models import InputField
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder
+
+NamedFile: TypeAlias = Path | RemoteFile
+"""A local file, or a document elsewhere."""
 
 
 class RowFiles:
@@ -29,36 +33,37 @@ class RowFiles:
         columns: Columns,
         cells: FileCells,
         *,
-        constants: Mapping[str, Sequence[Path]],
+        constants: Mapping[str, Sequence[NamedFile]],
         allow_outside: bool,
     ) -> None:
         self._columns = columns
         self._cells = cells
         self._constants = constants
         self._confined = not allow_outside and columns.any_takes_files
-        self._fences: dict[Path, Fence] = {}
+        self._fences: dict[Place, Fence] = {}
 
-    def of_row(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
-        """The local files of an expanded row, in the order of its columns, then those of ``--set``.
+    def of_row(self, cells: Mapping[str, Any], base: Place) -> list[NamedFile]:
+        """The files of an expanded row, in the order of its columns, then those of ``--set``.
 
         Args:
             cells: Column -> value.
             base: The folder that relative files start at.
         """
-        found: list[Path] = []
+        found: list[NamedFile] = []
         filled: set[str] = set()
         for name, value in cells.items():
             field = self._columns.bound(name).file_input
             if field is not None:
                 filled.add(field.variable_name)
-                found += [part for part in self.of_input(field, value, base) or () if isinstance(part, Path)]
+                parts = self.of_input(field, value, base) or ()
+                found += [part for part in parts if isinstance(part, NamedFile)]
         for variable, files in self._constants.items():
             if variable not in filled:
                 found += files
         return found
 
-    def of_cell(self, column: str, value: Any, base: Path) -> list[Any] | None:
-        """What one cell of an expanded row names: paths of local files, and all else as it is.
+    def of_cell(self, column: str, value: Any, base: Place) -> list[Any] | None:
+        """What one cell of an expanded row names: files and documents, and all else as it is.
 
         Returns:
             None for a column that fills no input of files.
@@ -66,14 +71,32 @@ class RowFiles:
         field = self._columns.bound(column).file_input
         return None if field is None else self.of_input(field, value, base)
 
-    def of_input(self, field: InputField, value: Any, base: Path) -> list[Any] | None:
+    def of_input(self, field: InputField, value: Any, base: Place) -> list[Any] | None:
         """What a value of an input names, as :meth:`of_cell`; None for an input that takes no files."""
         if value is None or not takes_files(field):  # None: a cell that could not be read
             return None
         given = self._cells.given(field, value, base)
         return given if isinstance(given, list) else [given]
 
-    def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
+    def any_remote(self, cells: Mapping[str, Any], base: Place) -> bool:
+        """Whether a row may name documents elsewhere; a quick look, which most rows do not pass."""
+        if not self._columns.any_takes_files:
+            return False
+        return isinstance(base, RemoteFolder) or any(
+            isinstance(value, list | tuple) or (isinstance(value, str) and "://" in value)
+            for value in cells.values()
+        )
+
+    def remote_patterns(self, cells: Mapping[str, Any], base: Place) -> list[str]:
+        """The patterns of documents elsewhere in a row that is not expanded yet."""
+        found: list[str] = []
+        for name, value in cells.items():
+            field = self._columns.bound(name).file_input
+            if field is not None:
+                found += self._cells.remote_patterns(field, value, base)
+        return found
+
+    def outside(self, cells: Mapping[str, Any], base: Place) -> list[tuple[str, str]]:
         """The files that a row names outside of a folder, where that is not allowed.
 
         Files of ``--set`` are none of them: a person named each.
@@ -97,10 +120,12 @@ class RowFiles:
             if field is not None and value is not None:
                 named = self._cells.named(field, value)
                 parts = self.of_input(field, value, base) or ()
-                found += [(name, str(named[place])) for place in fence.strays(parts)]
+                found += [
+                    (name, self._cells.without_secrets(str(named[place]))) for place in fence.strays(parts)
+                ]
         return found
 
-    def refuse_outside(self, cells: Mapping[str, Any], base: Path) -> None:
+    def refuse_outside(self, cells: Mapping[str, Any], base: Place) -> None:
         """Refuse a row that names files outside; arguments as in :meth:`outside`.
 
         Raises:

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.manifests.displayed import Displayed
+from opus_async.remote_urls import Place
 from opus_async.text import quoted
 
 LONGEST = 200
@@ -37,7 +38,9 @@ class RowKey:
     given: bool
 
 
-def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
+def row_key(
+    binding: Binding, cells: Mapping[str, Any], base: Place, files: Mapping[NamedFile, str]
+) -> RowKey:
     """Name an expanded row. A row whose given key cannot be used is named by its content.
 
     The digest covers the values that fill inputs, by the names of the inputs: a constant counts as a cell of
@@ -49,7 +52,8 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
         binding: Tells what a column is for.
         cells: Column -> value, expanded where that can be done.
         base: The folder that relative files start at.
-        files: The SHA-256 of each file of the row; one that is missing here counts by its path.
+        files: The SHA-256 of each file of the row, or what identifies the version of a document elsewhere;
+            one that is missing here counts by its path.
     """
     content = {
         name: _identity(value, binding.files.of_cell(column, value, base), files)
@@ -132,14 +136,14 @@ def _key_text(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) else None
 
 
-def _identity(value: Any, parts: Sequence[Any] | None, files: Mapping[Path, str]) -> Any:
+def _identity(value: Any, parts: Sequence[Any] | None, files: Mapping[NamedFile, str]) -> Any:
     """What counts of a value; ``parts`` are the files that it names, None where it names none."""
     return _written(value) if parts is None else {"files": [_file_identity(part, files) for part in parts]}
 
 
-def _file_identity(part: Any, files: Mapping[Path, str]) -> Any:
+def _file_identity(part: Any, files: Mapping[NamedFile, str]) -> Any:
     """What counts of a file: its extension, and its digest or else its path."""
-    if not isinstance(part, Path):
+    if not isinstance(part, NamedFile):
         return _canonical(part)
     return [part.suffix.lower(), files.get(part) or str(part)]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.paths import DRIVE
 from opus_async.manifests.readers.listing import has_magic
+from opus_async.remote_urls import Place, scheme_of
 from opus_async.text import quoted
 
 _MOST_NAMES = 20_000
@@ -29,15 +29,16 @@ class FileHints:
         base: The folder that relative paths start at.
     """
 
-    def __init__(self, base: Path) -> None:
-        self._base = base
+    def __init__(self, base: Place) -> None:
+        self._remote = not isinstance(base, Path)
+        self._base = base if isinstance(base, Path) else Path.cwd()
         self._here = Path.cwd()
         self._names: OrderedDict[Path, Mapping[str, str]] = OrderedDict()
         self._searches = 0
 
     def hint(self, path: str) -> str | None:
         """What to do about a path that names no file that can be sent; None for no suggestion."""
-        if is_url(path):
+        if self._remote or scheme_of(path) is not None:
             return None
         try:
             return self._look(path)

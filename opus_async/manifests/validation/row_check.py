@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.errors import InvalidInputs
@@ -23,6 +22,7 @@ from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
 from opus_async.platform import Platform
+from opus_async.remote_urls import Place, scheme_of, shown
 from opus_async.text import quoted
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
@@ -73,7 +73,7 @@ class RowCheck:
         self,
         binding: Binding,
         platform: Platform[Any, Any],
-        base: Path,
+        base: Place,
         *,
         columns: Sequence[str] = (),
         more: Sequence[RecordCheck] = (),
@@ -103,6 +103,8 @@ class RowCheck:
         key: str | None = None
         wrong: list[InputProblem] = []
         strays = self._binding.files.outside(record.cells, self._base)
+        if not strays:
+            await self._binding.look_up_globs(record.cells, self._base)
         try:
             cells = None if strays else self._binding.expand_globs(record.cells, self._base)
         except InvalidInputs as error:
@@ -272,7 +274,9 @@ class RowCheck:
     def _file(value: Any, position: int | None) -> str | None:
         """The file at a position of a cell, as the row names it; the first by default."""
         part = value[position or 0] if isinstance(value, list) and value else value
-        return part if isinstance(part, str) else None
+        if not isinstance(part, str):
+            return None
+        return part if scheme_of(part) is None else shown(part)
 
 
 def _unreadable(cell: Unreadable, record: Record) -> Problem:

@@ -14,6 +14,7 @@ from typing import Any
 
 from opus_async.arguments import FUNCTION, PRICE, Kind, checked, instance, number
 from opus_async.errors import ConfigurationError, ManifestError, OpusError
+from opus_async.input_problems import Unfit
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.outside_files import Outside
@@ -25,9 +26,12 @@ from opus_async.manifests.validation.estimate import ORDINARY, ThroughputAssumpt
 from opus_async.manifests.validation.habit_hints import HabitHints
 from opus_async.manifests.validation.key_proposal import KeyProposal
 from opus_async.manifests.validation.problem_counts import ProblemCounts
+from opus_async.manifests.validation.remote_rows import looked_up
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
+from opus_async.remote.facts import facts_of, remembered
+from opus_async.remote_urls import RemoteFile
 from opus_async.text import quoted
 
 KEPT = 1000
@@ -83,7 +87,8 @@ async def validate(
     problems = ProblemCounts(on_problem, limit)
     work = _Pass(manifest, binding, platform, problems, checks)
     try:
-        await work.run(on_progress or (lambda _: None))
+        with remembered():
+            await work.run(on_progress or (lambda _: None))
     except sqlite3.Error as error:
         raise OpusError(
             f"The rows could not be compared with each other ({error}): make room in the folder for "
@@ -164,7 +169,7 @@ class _Pass:
             self._add(*self._binding.problems(self.columns))
         turn = time.monotonic()
         with closing(self._records()) as records:
-            for record in records:
+            async for record in looked_up(records, self._binding, self._manifest.base):
                 self.rows += 1
                 if not self._fills_input:  # one row is enough to tell
                     readable = not record.unreadable
@@ -231,7 +236,7 @@ class _Pass:
         if checked.ok and not (repeat and repeat.is_error):
             self.valid += 1
             if checked.cells is not None:
-                self._count(checked.cells)
+                await self._count(checked.cells)
 
     def _repeat(self, record: Record, checked: Checked) -> Problem | None:
         """The problem with a row whose key or content came before."""
@@ -241,7 +246,7 @@ class _Pass:
         earlier = self._seen.row(checked.key or content, content, record.where)
         return None if earlier is None else repeat_problem(record, checked.key, content, earlier)
 
-    def _count(self, cells: Mapping[str, Any]) -> None:
+    async def _count(self, cells: Mapping[str, Any]) -> None:
         """Count a row that is run, and the files that no row before it names."""
         files = [
             path
@@ -249,8 +254,11 @@ class _Pass:
             if self._seen.file(str(path))
         ]
         for path in files:
-            with suppress(OSError):  # gone since it was looked at: the upload will tell
-                self.bytes += path.stat().st_size
+            with suppress(OSError, Unfit):  # gone since it was looked at: the upload will tell
+                if isinstance(path, RemoteFile):
+                    self.bytes += (await facts_of(path)).size
+                else:
+                    self.bytes += path.stat().st_size
         self.jobs += 1
         self.files += len(files)
         self.requests += self._platform.estimated_requests(len(files))

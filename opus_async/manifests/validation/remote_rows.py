@@ -1,0 +1,57 @@
+"""Looks up the documents of several rows at once, before the rows are checked one after another.
+
+A store answers in some 20 ms: one document after another, a manifest of 10,000 rows would take minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+from opus_async.errors import InvalidInputs
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.model import Record
+from opus_async.remote.found import look_up
+from opus_async.remote_urls import Place, RemoteFile
+
+_AHEAD = 64
+"""Rows whose documents are looked up together."""
+
+
+async def looked_up(records: Iterator[Record], binding: Binding, base: Place) -> AsyncIterator[Record]:
+    """The rows in their order; what is found of documents is remembered by whoever asks for that.
+
+    Rows without documents elsewhere are handed on at once.
+    """
+    waiting: list[Record] = []
+    documents: list[RemoteFile] = []
+    for record in records:
+        found = _documents(record, binding, base)
+        if found:
+            waiting.append(record)
+            documents += found
+            if len(waiting) < _AHEAD:
+                continue
+        await asyncio.gather(*map(look_up, documents))
+        documents.clear()
+        for each in waiting:
+            yield each
+        waiting.clear()
+        if not found:
+            yield record
+    await asyncio.gather(*map(look_up, documents))
+    for each in waiting:
+        yield each
+
+
+def _documents(record: Record, binding: Binding, base: Place) -> list[RemoteFile]:
+    """The documents that a row names by themselves; patterns are looked up when the row is checked."""
+    if not binding.files.any_remote(record.cells, base):
+        return []
+    try:
+        if binding.files.outside(record.cells, base) or binding.files.remote_patterns(record.cells, base):
+            return []
+        files = binding.files.of_row(record.cells, base)
+    except (InvalidInputs, ValueError):
+        return []
+    return [file for file in files if isinstance(file, RemoteFile) and not file.holds_secret]

@@ -1,0 +1,44 @@
+"""Copies a table between a disk and where it lies. Blocks: to be called in a thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opus_async.errors import ManifestError
+from opus_async.remote import access
+from opus_async.remote.facts import RemoteFacts, read_info
+from opus_async.remote.libraries import Located
+from opus_async.remote.refusals import refused
+from opus_async.remote.source import BLOCK
+from opus_async.remote_urls import RemoteFile
+
+
+def copy_to(file: RemoteFile, destination: Path) -> str:
+    """Copy a manifest to a file that does not exist yet; returns the signature of its version.
+
+    Raises:
+        ManifestError: It cannot be read, or changed meanwhile.
+    """
+    with access.held():
+        try:
+            place = access.locate(file.url)
+            before = read_info(place.filesystem.info(place.path))
+            _copy(place, before, destination)
+            place.filesystem.invalidate_cache(place.path)
+            after = read_info(place.filesystem.info(place.path))
+        except Exception as error:  # noqa: BLE001 - each library has its own
+            raise ManifestError(str(refused(file, error))) from None
+    if before != after:
+        raise ManifestError(f"{file} was changed while it was read: run the same command again")
+    return before.signature(file)
+
+
+def _copy(place: Located, facts: RemoteFacts, destination: Path) -> None:
+    with destination.open("xb") as copy:
+        for offset in range(0, facts.size, BLOCK):
+            end = min(offset + BLOCK, facts.size)
+            block: bytes = place.filesystem.cat_file(place.path, start=offset, end=end)
+            if len(block) == facts.size:  # its server gives no parts
+                copy.write(block)
+                return
+            copy.write(block)
