@@ -23,6 +23,7 @@ from opus_async.batch.choices import DECISIONS
 from opus_async.batch.observer import BatchObserver
 from opus_async.errors import ConfigurationError
 from opus_async.jobs.halt import Halt
+from opus_async.remote_urls import scheme_of
 from opus_async.spelling import no_such
 
 
@@ -34,8 +35,11 @@ CLIENT = Kind(
     "a client, like OpusClient()",
     lambda value: callable(getattr(value, "lifecycle", None)) and callable(getattr(value, "listening", None)),
 )
-MANIFEST = Kind("the path of a file or a folder, or a pattern", PATH.fits)
-FOLDER = Kind("the path of the batch directory", PATH.fits)
+MANIFEST = Kind("the path of a file or a folder, or a pattern, or the URL of one", PATH.fits)
+FOLDER = Kind(
+    "the path of the batch directory, on a disk",
+    lambda value: PATH.fits(value) and not (isinstance(value, str) and scheme_of(value) is not None),
+)
 KEYS = Kind(
     "a list of keys",
     lambda value: (

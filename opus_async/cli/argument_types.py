@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import MOST_PRICE
+from opus_async.remote_urls import RemoteFile, is_web_url, scheme_of
 
 if TYPE_CHECKING:
     from opus_async.jobs.halt import Halt
@@ -90,6 +91,27 @@ def halt(text: str) -> Halt:
         return Halt.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def folder_on_disk(text: str) -> Path:
+    """Read the directory of a batch or of a load test, which has to lie on a disk."""
+    if scheme_of(text) is not None:
+        raise argparse.ArgumentTypeError(
+            "it is written to all the time, and has to lie on a disk: name a folder. The table of a batch's "
+            "results is written to a URL by 'batch export --output URL'"
+        )
+    return Path(text)
+
+
+def output_place(text: str) -> Path | RemoteFile:
+    """Read where a file is written: as :func:`output_file`, or a URL."""
+    if scheme_of(text) is None:
+        return output_file(text)
+    if is_web_url(text):
+        raise argparse.ArgumentTypeError(
+            "nothing can be written to an http(s) URL: name a path, s3://, gs:// or az://"
+        )
+    return RemoteFile(text)
 
 
 def output_file(text: str) -> Path:

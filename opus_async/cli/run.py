@@ -17,6 +17,7 @@ from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.platforms import opus as opus_entry
 from opus_async.cli.platforms.opus import connect
+from opus_async.remote_urls import scheme_of
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd
@@ -32,6 +33,7 @@ cannot be written, a file opus-async-job-ID.txt in the current folder tells the 
 
 examples:
   opus-async run B9uGJfZ3CFwOdMKH --file Invoice=a.pdf --input Threshold=0.8
+  opus-async run B9uGJfZ3CFwOdMKH --file Invoice=s3://bucket/a.pdf
   opus-async run B9uGJfZ3CFwOdMKH --file Pages=1.png --file Pages=2.png \\
       --title "Claim 17" --timeout 15m
   opus-async run B9uGJfZ3CFwOdMKH --inputs inputs.json --json > outcome.json
@@ -48,7 +50,7 @@ class RunOptions(OneJobOptions):
     Attributes:
         workflow_id: The workflow.
         input: ``NAME=VALUE`` of inputs that are no files.
-        file: ``NAME=PATH`` of inputs that are files.
+        file: ``NAME=PATH`` of inputs that are files, or a URL.
         inputs: A file that holds a JSON object of inputs, ``-`` for stdin; None without one.
         title: The title of the job.
         description: The description of the job.
@@ -75,7 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("workflow_id", type=opus_entry.workflow_id, metavar="ID", help=opus_entry.WORKFLOW_ID)
     add("--input", action="append", default=[], metavar="NAME=VALUE", help="an input that is no file")
-    add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input; the file is uploaded")
+    add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input, by path or URL")
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")
     add("--title", help="shown in the Opus UI")
     add("--description", help="shown in the Opus UI")
@@ -122,7 +124,7 @@ def gather(
     Args:
         document: The file of ``--inputs``, ``-`` for stdin; None without one.
         texts: ``NAME=VALUE`` of ``--input``.
-        files: ``NAME=PATH`` of ``--file``.
+        files: ``NAME=PATH`` of ``--file``, or a URL.
         stdin: Where ``-`` is read from; None where it is closed.
 
     Raises:
@@ -135,7 +137,7 @@ def gather(
         given.setdefault(name, []).append(value)
     for text in files:
         name, value = _split(text, "--file", "PATH")
-        given.setdefault(name, []).append(Path(value).expanduser())
+        given.setdefault(name, []).append(value if scheme_of(value) else Path(value).expanduser())
     return inputs | {name: values[0] if len(values) == 1 else values for name, values in given.items()}
 
 

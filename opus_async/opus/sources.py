@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from opus_async.remote.found import FoundFile
 from opus_async.remote.source import RemoteSource
 from opus_async.remote_urls import RemoteFile
 from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource
+
+_COLLAPSED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+"""What a Path makes of a URL."""
 
 
 def file_info(value: Any, filename: str | None) -> FileFacts:
@@ -76,7 +80,9 @@ def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSour
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
         if not Path(path).exists():
-            raise _no_file("there is no file {}", path) from None
+            as_url = isinstance(path, Path) and _COLLAPSED.match(str(path))
+            hint = "; give a URL as text, not as a Path, which loses a slash of it" if as_url else ""
+            raise _no_file(f"there is no file {{}}{hint}", path) from None
         raise
     if not os.access(path, os.R_OK):
         raise _no_file("{} cannot be read: permission denied", path)

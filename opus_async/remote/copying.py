@@ -1,10 +1,10 @@
-"""Copies a table between a disk and where it lies. Blocks: to be called in a thread."""
+"""Copies a table from where it lies to a disk, and back. Blocks: to be called in a thread."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.errors import ManifestError
+from opus_async.errors import ConfigurationError, ManifestError
 from opus_async.remote import access
 from opus_async.remote.facts import RemoteFacts, read_info
 from opus_async.remote.libraries import Located
@@ -31,6 +31,20 @@ def copy_to(file: RemoteFile, destination: Path) -> str:
     if before != after:
         raise ManifestError(f"{file} was changed while it was read: run the same command again")
     return before.signature(file)
+
+
+def copy_from(source: Path, file: RemoteFile) -> None:
+    """Write a file to where a URL says; what is there is replaced when all of it has come.
+
+    Raises:
+        ConfigurationError: It cannot be written there.
+    """
+    with access.held():
+        try:
+            place = access.locate(file.url)
+            place.filesystem.put_file(str(source), place.path)
+        except Exception as error:  # noqa: BLE001 - each library has its own
+            raise ConfigurationError(str(refused(file, error, to="written"))) from None
 
 
 def _copy(place: Located, facts: RemoteFacts, destination: Path) -> None:

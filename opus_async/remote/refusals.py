@@ -38,16 +38,17 @@ _WHOSE = {
 """Where a library finds credentials by itself."""
 
 
-def refused(file: RemoteFile, error: BaseException) -> Unfit:
+def refused(file: RemoteFile, error: BaseException, *, to: str = "read") -> Unfit:
     """What is wrong with a document that could not be looked up or read.
 
     Args:
         file: The document.
         error: What its library raised; of an Unfit it is that.
+        to: What could not be done, as a participle: ``read`` or ``written``.
     """
     if isinstance(error, Unfit):
         return error
-    what, fix = _reason(file, error)
+    what, fix = _reason(file, error, to)
     return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=_code(error), file=str(file))
 
 
@@ -55,21 +56,24 @@ def _code(error: BaseException) -> ProblemCode:
     return ProblemCode.NOT_SUPPORTED if isinstance(error, MissingLibrary) else ProblemCode.NO_FILE
 
 
-def _reason(file: RemoteFile, error: BaseException) -> tuple[str, str]:  # noqa: PLR0911 - a table
+def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:  # noqa: PLR0911 - a table
     """What is wrong, and what to do."""
     scheme = scheme_of(file.url) or ""
     if isinstance(error, MissingLibrary):
-        return "cannot be read", str(error)
+        return f"cannot be {to}", str(error)
     shortage = out_of(error)
     if shortage is not None:
-        return f"cannot be read (no more {shortage})", advice(shortage)
+        return f"cannot be {to} (no more {shortage})", advice(shortage)
     causes = list(_chain(error))
     names = {type(cause).__name__ for cause in causes}
     if not names.isdisjoint(_CREDENTIALS):
-        return "cannot be read without credentials", f"its library looks for {_places(scheme)}"
+        return f"cannot be {to} without credentials", f"its library looks for {_places(scheme)}"
     status = next(filter(None, map(_status, causes)), None)
     if status in _DENIED or any(isinstance(cause, PermissionError) for cause in causes):
-        return "may not be read", f"check its permissions, and whose credentials are used ({_places(scheme)})"
+        return (
+            f"may not be {to}",
+            f"check its permissions, and whose credentials are used ({_places(scheme)})",
+        )
     if _unreachable(causes):
         return f"cannot be reached ({_words(file, causes[-1])})", "check the network, the host and its region"
     if isinstance(error, IsADirectoryError):
@@ -78,9 +82,9 @@ def _reason(file: RemoteFile, error: BaseException) -> tuple[str, str]:  # noqa:
         if any("bucket" in str(cause).lower() and "not exist" in str(cause).lower() for cause in causes):
             return "lies in a bucket that does not exist", "check its name, and the region or endpoint"
         if status is not None and status not in _GONE:
-            return f"cannot be read (HTTP {status})", "check the URL, and try again later"
+            return f"cannot be {to} (HTTP {status})", "check the URL, and try again later"
         return "does not exist", "check the name, capital letters included"
-    return f"cannot be read ({_words(file, error)})", "check the URL and its permissions"
+    return f"cannot be {to} ({_words(file, error)})", "check the URL and its permissions"
 
 
 def _places(scheme: str) -> str:

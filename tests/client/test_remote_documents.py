@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from client_tools import DOCUMENT, TEXT, document, sha256
@@ -181,6 +182,11 @@ async def test_store_that_cannot_be_reached_is_told(simulate, connect, monkeypat
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     with pytest.raises(InvalidInputs, match="cannot be reached"):
         await connect(await simulate()).run(DOCUMENT, {"Document": "s3://documents/a.txt"})
+
+
+async def test_url_as_a_path_is_told(simulate, connect):
+    with pytest.raises(InvalidInputs, match="give a URL as text, not as a Path"):
+        await connect(await simulate()).run(DOCUMENT, {"Document": Path("s3://documents/a.txt")})
 
 
 async def test_url_in_an_input_of_text_is_a_text(simulate, connect):

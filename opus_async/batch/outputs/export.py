@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from opus_async.batch.outputs.table_writers import (
 from opus_async.disk import atomic_write
 from opus_async.errors import ConfigurationError
 from opus_async.json_text import parsed as parsed_text
+from opus_async.remote.copying import copy_from
+from opus_async.remote_urls import RemoteFile
 
 STREAMED = frozenset({"csv", "jsonl"})
 """Formats that can go to stdout."""
@@ -54,7 +57,7 @@ _AFTER = (
 def export(
     directory: Path,
     format: Format,  # noqa: A002 - what the option is called
-    destination: Path | None = None,
+    destination: Path | RemoteFile | None = None,
     *,
     parsed: bool = False,
 ) -> int:
@@ -78,7 +81,8 @@ def export(
         format: One of :data:`EXPORT_FORMATS`.
         destination: Replaced when the new one is whole, a link itself and not what it leads to; never a file
             of a batch. ``-`` is stdout, for CSV (then without a byte order mark) and JSONL;
-            ``DIRECTORY/export.FORMAT`` when absent. Its permissions follow the umask.
+            ``DIRECTORY/export.FORMAT`` when absent. Its permissions follow the umask. Of a document
+            elsewhere the table is made in a temporary file and then written there.
         parsed: Whether outputs that are the text of a JSON object or array are taken for what they hold.
 
     Returns:
@@ -87,7 +91,7 @@ def export(
     Raises:
         LedgerError: There is no ledger, or it or the results cannot be read.
         ConfigurationError: There is no such format, its library is missing, it cannot hold that much, or the
-            destination is a file of a batch.
+            destination is a file of a batch, or a URL to which nothing can be written.
         OSError: The destination cannot be written.
     """
     if format not in EXPORT_FORMATS:
@@ -96,7 +100,7 @@ def export(
     if destination == STDOUT and format not in STREAMED:
         raise ConfigurationError(f"{format} cannot be written to stdout: name a file")
     with LedgerReader(directory) as ledger, ledger.snapshot():
-        if destination != STDOUT:
+        if isinstance(destination, Path) and destination != STDOUT:
             destinations.check(destination, destinations.kept_by(ledger, destination))
         total = ledger.counts().total
         if format == "xlsx" and total > XLSX_ROWS:
@@ -236,7 +240,14 @@ def _is_utf_8(encoding: str | None) -> bool:
 
 
 @contextmanager
-def _opened(destination: Path) -> Iterator[BinaryIO]:
+def _opened(destination: Path | RemoteFile) -> Iterator[BinaryIO]:
+    if isinstance(destination, RemoteFile):
+        with tempfile.TemporaryDirectory(prefix="opus-async-export-") as folder:
+            table = Path(folder) / "table"
+            with table.open("xb") as file:
+                yield file
+            copy_from(table, destination)
+        return
     if destination == STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

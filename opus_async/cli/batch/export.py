@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.batch.choices import EXPORT_FORMATS, Format
-from opus_async.cli.argument_types import output_file
+from opus_async.cli.argument_types import output_place
 from opus_async.cli.batch import existing_batch
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
 from opus_async.errors import ConfigurationError
+from opus_async.remote_urls import RemoteFile
 from opus_async.text import counted
 
 _EPILOG = """\
@@ -24,6 +25,7 @@ formula. It may be called while the batch runs.
 examples:
   opus-async batch export invoices-batch --format xlsx
   opus-async batch export invoices-batch --format csv --output - | head
+  opus-async batch export invoices-batch --format csv --output s3://b/all.csv
 """
 
 
@@ -34,13 +36,13 @@ class ExportOptions(CommandOptions):
     Attributes:
         directory: The batch directory.
         format: One of ``EXPORT_FORMATS``.
-        output: The file to write, ``-`` for stdout; None for one in the batch directory.
+        output: The file to write, or its URL, ``-`` for stdout; None for one in the batch directory.
         parsed: Whether outputs that are the text of a JSON object or list are written as what they hold.
     """
 
     directory: Path
     format: Format
-    output: Path | None
+    output: Path | RemoteFile | None
     parsed: bool
 
 
@@ -60,9 +62,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--output",
-        type=output_file,
+        type=output_place,
         metavar="PATH",
-        help="DIR/export.FORMAT by default; - is stdout, for csv and jsonl",
+        help="a path or a URL like s3://bucket/table.csv; DIR/export.FORMAT by default; - is stdout, for csv "
+        "and jsonl",
     )
     add(
         "--parsed",

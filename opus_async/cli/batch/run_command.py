@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import platforms
+from opus_async.cli.argument_types import folder_on_disk
 from opus_async.cli.batch import run_options, session, spec_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
@@ -61,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     spec_options.add_manifest(parser)
     add = parser.add_argument
-    add("--out", type=Path, metavar="DIR", help="the batch directory; must not hold a batch")
+    add("--out", type=folder_on_disk, metavar="DIR", help="the batch directory; must not hold a batch")
     add(
         "--skip-invalid",
         action="store_true",

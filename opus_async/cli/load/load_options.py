@@ -95,7 +95,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="MANIFEST",
         help="CSV, JSONL, XLSX or Parquet, a folder or a quoted glob: rows are used again as often as needed",
     )
-    add("--out", type=Path, required=True, metavar="DIR", help="the results; must not hold a run")
+    add(
+        "--out",
+        type=argument_types.folder_on_disk,
+        required=True,
+        metavar="DIR",
+        help="the results; must not hold a run",
+    )
 
 
 def add_rest(parser: argparse.ArgumentParser, *, max_jobs: int, slo_required: bool) -> None:

@@ -1,0 +1,131 @@
+"""Documents, manifests and exports elsewhere, as a user of the command line has them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from batch_command import DOCUMENT
+from store_fixtures import BUCKET, server, store
+
+from opus_async.cli.batch.spec_options import folder_name
+
+__all__ = ["server", "store"]
+
+pytest.importorskip("s3fs", reason="pip install 'opus-async[s3]'")
+
+
+@pytest.fixture
+def there(store, to):
+    """The environment that leads to the simulator and to the store."""
+    return {**to, **store.environment}
+
+
+def put_notes(store, folder, number):
+    for index in range(number):
+        store.put(BUCKET, f"{folder}/note-{index}.txt", f"note {index}\n".encode() * (index + 1))
+
+
+def test_run_takes_a_url_for_a_file(store, there, process):
+    put_notes(store, "one", 1)
+    said = process("run", DOCUMENT, "--file", f"Document=s3://{BUCKET}/one/note-0.txt", env=there)
+    assert said.code == 0, said.err
+    assert said.json["Lines"] == 1
+
+
+def test_batch_of_a_quoted_pattern_runs_and_exports_to_the_store(store, there, process, tmp_path):
+    put_notes(store, "many", 3)
+    where = f"s3://{BUCKET}/many/*.txt"
+    checked = process("batch", "validate", where, "--workflow", DOCUMENT, env=there)
+    assert checked.code == 0, checked.err
+    assert "3 files" in checked.out
+    ran = process("batch", "run", where, "--workflow", DOCUMENT, "--out", "b", env=there)
+    assert ran.code == 0, ran.err
+    for form in ("csv", "jsonl", "xlsx", "parquet"):
+        place = f"s3://{BUCKET}/many/out/table.{form}"
+        said = process("batch", "export", "b", "--format", form, "--output", place, env=there)
+        assert (said.code, said.out) == (0, f"{place}\n"), said.err
+    table = store.get(BUCKET, "many/out/table.csv").decode("utf-8-sig")
+    assert [row["file"] for row in csv.DictReader(io.StringIO(table))] == [
+        f"note-{index}.txt" for index in range(3)
+    ]
+    assert store.get(BUCKET, "many/out/table.parquet").startswith(b"PAR1")
+    assert store.get(BUCKET, "many/out/table.xlsx").startswith(b"PK")
+    assert json.loads(store.get(BUCKET, "many/out/table.jsonl").splitlines()[0])["state"] == "completed"
+
+
+def test_manifest_in_a_store_is_validated_by_its_own_name(store, there, process):
+    store.put(BUCKET, "wrong/m.csv", b"Document\nnone.txt\nnote-0.txt\n")
+    put_notes(store, "wrong", 1)
+    where = f"s3://{BUCKET}/wrong/m.csv"
+    said = process("batch", "validate", where, "--workflow", DOCUMENT, "--json", "-", env=there)
+    assert said.code == 2
+    told = json.dumps(said.out)
+    assert f"s3://{BUCKET}/wrong/none.txt" in told
+    assert "opus-async-manifest" not in told + said.err
+
+
+def test_broken_manifest_in_a_store_is_told_by_its_own_name(store, there, process):
+    store.put(BUCKET, "broken/m.xlsx", b"no workbook")
+    said = process("batch", "validate", f"s3://{BUCKET}/broken/m.xlsx", "--workflow", DOCUMENT, env=there)
+    assert said.code == 2
+    assert "opus-async-manifest" not in said.err + said.out
+    assert "m.xlsx" in said.err
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("s3://documents/nothing-here/", "does not exist|has no documents"),
+        ("s3://documents/nothing-here/*.txt", "matches no document"),
+        ("s3://documents/none.csv", "'s3://documents/none.csv' does not exist"),
+        ("s3://no-such-bucket/m.csv", "a bucket that does not exist"),
+        ("s3://*/m.csv", "a pattern begins with the name of one bucket"),
+        ("nosuch://bucket/m.csv", "no library is known for nosuch://bucket/m.csv"),
+        ("s3://documents/a.zip", "does not exist"),
+    ],
+)
+def test_manifest_that_is_not_there_is_told(there, opus, where, message):
+    said = opus("batch", "run", where, "--workflow", DOCUMENT, "--out", "b", env=there)
+    assert said.code == 2
+    assert any(part in " ".join(said.err.split()) for part in message.split("|")), said.err
+
+
+@pytest.mark.parametrize("words", [["batch", "run", "m.csv"], ["load", "run", "--jobs", "1"]])
+def test_directory_of_a_run_lies_on_a_disk(opus, to, words):
+    said = opus(*words, "--workflow", DOCUMENT, "--out", "s3://documents/b", env=to)
+    assert said.code == 2
+    assert "has to lie on a disk" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("s3://no-such-bucket/t.csv", "a bucket that does not exist"),
+        ("https://example.invalid/t.csv", "nothing can be written to an http(s) URL"),
+    ],
+)
+def test_export_to_where_nothing_can_be_written_is_told(store, there, opus, place, message):
+    put_notes(store, "unwritten", 1)
+    where = f"s3://{BUCKET}/unwritten/"
+    assert opus("batch", "run", where, "--workflow", DOCUMENT, "--out", "b", env=there).code == 0
+    said = opus("batch", "export", "b", "--format", "csv", "--output", place, env=there)
+    assert (said.code, said.out) == (2, "")
+    assert message in " ".join(said.err.split())
+
+
+def test_load_test_takes_documents_from_a_store(store, there, process):
+    put_notes(store, "load", 2)
+    said = process(
+        *("load", "run", "--workflow", DOCUMENT, "--inputs", f"s3://{BUCKET}/load/", "--out", "l"),
+        *("--concurrency", "2", "--jobs", "4", "--yes"),
+        env=there,
+    )
+    assert said.code == 0, said.err
+
+
+def test_name_of_the_batch_directory_is_proposed():
+    assert folder_name("s3://bucket/invoices/*.pdf") == "invoices-batch"
+    assert folder_name("s3://bucket/invoices.csv") == "invoices-batch"
