@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from store_fixtures import BUCKET, server, store
 from stores import Store, free_port, moto_server
 
 from opus_async import InvalidInputs, JobRequest, RequestSent, UploadError, UploadProgress
+from opus_async.opus.remote_documents import is_platform_file
 from opus_async.remote_urls import RemoteFile
 
 pytest.importorskip("s3fs", reason="pip install 'opus-async[s3]'")
@@ -223,3 +225,60 @@ async def test_libraries_are_imported_only_for_a_url(simulate, connect):
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     told, _ = await process.communicate()
     assert told.split() == [b"True", b"False", b"False"]
+
+
+PLATFORM = {"base_url": "https://opus.bank.example", "vendor_domain": "opus.com"}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_file"),
+    [
+        ("https://files.opus.com/media/private/uploaded/media_1.pdf", True),
+        ("https://opus.com/a.pdf", True),
+        (" HTTPS://FILES.OPUS.COM/a.pdf", True),
+        ("https://opus.bank.example/files/a.pdf", True),
+        ("http://127.0.0.1:8000/media/a.pdf", True),
+        ("https://[/a.pdf", True),
+        ("https://docs.bank.example/a.pdf", False),
+        ("https://notopus.com/a.pdf", False),
+        ("https://files.opus.com.example/a.pdf", False),
+        ("https://files.opus.com@example/a.pdf", False),
+    ],
+)
+def test_urls_of_the_platform_are_sent_as_they_are(url, is_file):
+    assert is_platform_file(url, **PLATFORM) is is_file
+
+
+async def test_file_of_the_platform_is_sent_as_it_is(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    uploaded = await opus.files.upload(b"text", filename="a.txt")
+    outcome = await opus.run(DOCUMENT, {"Document": uploaded.url})
+    assert outcome.ok, outcome.error
+    assert len(stored(simulator)) == 1
+
+
+@pytest.mark.parametrize("size", [48, pytest.param(300, marks=[pytest.mark.long, pytest.mark.timeout(300)])])
+async def test_memory_follows_a_block_and_not_the_document(store, simulate_apart, tmp_path, size):
+    program = Path(__file__).parents[1] / "support" / "remote_upload.py"
+    block = os.urandom(MIB)
+    (tmp_path / "large.pdf").write_bytes(block * size)
+    with (tmp_path / "large.pdf").open("rb") as large:
+        await asyncio.to_thread(store.put, BUCKET, "large.pdf", large)
+    small = await put(store, "small.pdf", block * 9)
+    simulator = await simulate_apart(max_file_size=2**30)
+    environment = {
+        **os.environ,
+        "OPUS_SERVICE_KEY": simulator.service_key,
+        "OPUS_BASE_URL": simulator.base_url,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, program, small, f"s3://{BUCKET}/large.pdf"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    told, _ = await process.communicate()
+    _, grown = json.loads(told)
+    assert grown < 16, "MiB"
+    [_, uploaded] = simulator.state()["uploads"].values()
+    assert uploaded["size"] == size * MIB

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
@@ -62,8 +63,10 @@ class Store:
     def make_bucket(self, bucket: str) -> None:
         self._send(Request(f"{self.endpoint}/{quote(bucket)}", method="PUT"))
 
-    def put(self, bucket: str, key: str, content: bytes) -> None:
+    def put(self, bucket: str, key: str, content: bytes | BinaryIO) -> None:
         headers = {"Content-Type": "application/octet-stream"}  # or urllib says that it is a form
+        if not isinstance(content, bytes):
+            headers["Content-Length"] = str(os.fstat(content.fileno()).st_size)
         url = self._signed("put_object", bucket, key)
         self._send(Request(url, data=content, method="PUT", headers=headers))
 

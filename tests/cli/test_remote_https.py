@@ -1,0 +1,120 @@
+"""Documents on an https server, which tells of them what servers tell: parts or none, a length or none."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from batch_command import DOCUMENT
+from certificates import certificate, needs_openssl
+
+pytest.importorskip("fsspec", reason="pip install fsspec")
+pytestmark = needs_openssl
+
+CONTENT = b"a line of text\n" * 400_000
+ACCESS = "5ecre7-of-the-test"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        way = self.path.split("/")[1]
+        if way == "denied" or (way == "signed" and f"X-Amz-Signature={ACCESS}" not in self.path):
+            return self.send_error(403)
+        if way == "gone":
+            return self.send_error(404)
+        if way == "nohead" and not body:
+            return self.send_error(405)
+        content = CONTENT
+        wanted = self.headers.get("Range")
+        if wanted and way != "plain":
+            first, last = wanted.removeprefix("bytes=").split("-")
+            content = CONTENT[int(first) : int(last) + 1]
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(CONTENT)}")
+        else:
+            self.send_response(200)
+        self.server.asked.append((self.command, self.path, wanted))
+        changes = len(self.server.asked) if way == "changing" else 1
+        self.send_header("ETag", f'"{changes}"')
+        if way != "nolength":
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+        return None
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    home = tmp_path_factory.mktemp("certificate")
+    context = certificate(home, "DNS:localhost")
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.socket = context.wrap_socket(running.socket, server_side=True)
+    running.asked = []
+    running.trust = {"SSL_CERT_FILE": str(home / "cert.pem")}
+    running.url = f"https://localhost:{running.server_address[1]}"
+    thread = threading.Thread(target=running.serve_forever, args=(0.05,))
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+@pytest.mark.parametrize("way", ["ranges", "plain", "nohead", "signed"])
+def test_document_on_a_server_is_sent(web, to, process, way):
+    query = f"?X-Amz-Signature={ACCESS}" if way == "signed" else ""
+    web.asked.clear()
+    said = process(
+        "run", DOCUMENT, "--file", f"Document={web.url}/{way}/a.txt{query}", env={**to, **web.trust}
+    )
+    assert said.code == 0, said.err
+    assert said.json["SHA-256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert ACCESS not in said.out + said.err
+    parts = [wanted for command, _, wanted in web.asked if command == "GET" and wanted]
+    assert parts, "documents are read in parts"
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("denied", "/denied/a.txt' may not be read"),
+        ("gone", "/gone/a.txt' does not exist"),
+        ("nolength", "does not tell its size"),
+        ("changing", "a.txt changed where it lies"),
+        ("signed", "/signed/a.txt' may not be read"),
+    ],
+)
+def test_what_is_wrong_with_a_document_on_a_server_is_told(web, to, process, way, message):
+    url = f"{web.url}/{way}/a.txt?sig={ACCESS}"
+    said = process("run", DOCUMENT, "--file", f"Document={url}", "--debug", env={**to, **web.trust})
+    assert said.code != 0
+    assert message in said.err
+    assert ACCESS not in said.out + said.err
+
+
+def test_rows_name_documents_on_a_server(web, to, process, tmp_path):
+    (tmp_path / "m.csv").write_text(f"Document\n{web.url}/ranges/a.txt\n{web.url}/plain/b.txt?version=3\n")
+    words = ("batch", "run", "m.csv", "--workflow", DOCUMENT, "--out", "b")
+    refused = process(*words, env={**to, **web.trust})
+    assert refused.code == 2
+    assert "--allow-outside" in refused.err
+    said = process(*words, "--allow-outside", env={**to, **web.trust})
+    assert said.code == 0, said.err
+
+
+def test_certificate_that_nobody_trusts_is_told(web, to, process):
+    said = process("run", DOCUMENT, "--file", f"Document={web.url}/ranges/a.txt", env=to)
+    assert said.code == 2
+    assert "certificate" in said.err
