@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from opus_async.opus.client import OpusClient
     from opus_async.opus.job_search import JobSearch
     from opus_async.outcome import JobOutcome
+    from opus_async.remote_urls import RemoteFile
 
 __version__ = "0.1.0"
 
@@ -140,6 +141,7 @@ _HOMES = {
         "Workflow",
     ),
     "opus_async.outcome": ("JobOutcome",),
+    "opus_async.remote_urls": ("RemoteFile",),
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.job_search": ("JobSearch",),
@@ -200,6 +202,7 @@ __all__ = [
     "ProtocolError",
     "QuotaExhausted",
     "RateLimited",
+    "RemoteFile",
     "RequestKind",
     "RequestRetried",
     "RequestSent",

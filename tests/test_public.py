@@ -169,6 +169,7 @@ OpusClient.lifecycle: workflow_id, *, memory=None, version_number=None, version_
 OpusClient.close:
 JobRequest: inputs, title=None, description=None, key=None, timeout=None, version_id=None, version_number=None
 UploadedFile: url, size, sha256=None
+RemoteFile: url, filename=None
 DownloadedFile: path, size, sha256, content_type=None
 workflows.get: workflow_id, *, version=None, version_id=None
 jobs.initiate: workflow_id=None, *, reference_entity_id=None, title=None, description=None, version_id=None,

@@ -30,7 +30,9 @@ class JobRequest:
     Attributes:
         inputs: Display name or variable name -> value. File inputs take a path, ``(name, bytes)``, a binary
             file object, the upload of a web framework (an object with a ``filename`` and a sync or async
-            ``read``), an :class:`UploadedFile`, or the ``fileUrl`` of an earlier upload.
+            ``read``), an :class:`UploadedFile`, the ``fileUrl`` of an earlier upload, or the URL of a
+            document elsewhere (``s3://``, ``gs://``, ``az://``, ``https://``; or a
+            :class:`~opus_async.remote_urls.RemoteFile`), which is sent from there.
         title: Shown in the Opus UI; a default is made when absent.
         description: Shown in the Opus UI; a default is made when absent.
         key: The caller's own name for the row, handed back in the outcome.

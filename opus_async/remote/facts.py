@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from opus_async.remote import access
+from opus_async.remote.access import Hold
 from opus_async.remote.refusals import refused
 from opus_async.remote_urls import RemoteFile
 
@@ -35,7 +36,14 @@ class RemoteFacts(NamedTuple):
         return hashlib.sha256(json.dumps([file.url, self.size, self.version]).encode()).hexdigest()
 
 
-_remembered: ContextVar[dict[str, RemoteFacts] | None] = ContextVar("remembered", default=None)
+class _Memory(NamedTuple):
+    """What is remembered, and the connections that are held as long."""
+
+    facts: dict[str, RemoteFacts]
+    hold: Hold
+
+
+_remembered: ContextVar[_Memory | None] = ContextVar("remembered", default=None)
 
 
 @contextmanager
@@ -48,11 +56,13 @@ def remembered() -> Iterator[None]:
     if _remembered.get() is not None:  # by somebody further out
         yield
         return
-    token = _remembered.set({})
+    memory = _Memory({}, Hold())
+    token = _remembered.set(memory)
     try:
         yield
     finally:
         _remembered.reset(token)
+        memory.hold.drop()
 
 
 async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
@@ -66,10 +76,12 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
         Unfit: There is none, or it cannot be read; says why, and what to do.
     """
     memory = _remembered.get()
-    if memory is not None and not anew and file.url in memory:
-        return memory[file.url]
-    hold = access.Hold()
+    if memory is not None and not anew and file.url in memory.facts:
+        return memory.facts[file.url]
+    hold = Hold()
     hold.take()
+    if memory is not None:
+        memory.hold.take()
     try:
         place = await access.located(file.url)
         place.filesystem.invalidate_cache()  # what a listing told may be old
@@ -79,7 +91,7 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
     finally:
         await hold.release()
     if memory is not None:
-        memory[file.url] = facts
+        memory.facts[file.url] = facts
     return facts
 
 
@@ -87,7 +99,7 @@ def remember(url: str, info: Mapping[str, Any]) -> None:
     """Within :func:`remembered`, keep what a listing tells of a document: it need not be asked for again."""
     memory = _remembered.get()
     if memory is not None:
-        memory[url] = read_info(info)
+        memory.facts[url] = read_info(info)
 
 
 def read_info(info: Mapping[str, Any]) -> RemoteFacts:

@@ -18,8 +18,12 @@ from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import refused
 from opus_async.remote_urls import RemoteFile
 
-BLOCK = 4 * 1024 * 1024
-"""Bytes of one request: a store takes some 30 ms before the first byte, so smaller ones are slow."""
+BLOCK = 2 * 1024 * 1024
+"""Bytes of one request: a store takes some 30 ms before the first byte, so smaller ones are slow.
+
+While one is read nothing moves towards the platform, which may take ``Timeouts.upload_stall`` at most: larger
+ones would be too slow for a line of 1 Mbit/s.
+"""
 
 
 class RemoteSource:
