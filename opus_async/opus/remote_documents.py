@@ -5,7 +5,6 @@ It comes before inputs are bound, which does no input or output: the look-up is 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from opus_async.input_names import InputNames
 from opus_async.models import Workflow
 from opus_async.remote.access import Hold
-from opus_async.remote.found import look_up
+from opus_async.remote.found import look_up, look_up_all
 from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
 
 _SCHEME_ENDS_BY = 64
@@ -69,16 +68,26 @@ class RemoteDocuments:
 
     async def _in_value(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
-            items = await asyncio.gather(*map(self._in_value, value))
-            return tuple(items) if isinstance(value, tuple) else items
-        if isinstance(value, str):
-            if not (is_store_url(value) or (is_web_url(value) and not self.is_platform_file(value))):
+            named = list(map(self._named, value))
+            documents = [item for item in named if isinstance(item, RemoteFile)]
+            if not documents:
                 return value
-            value = RemoteFile(value.strip())
-        if not isinstance(value, RemoteFile):
+            self._hold.take()
+            found = iter(await look_up_all(documents))
+            items = [next(found) if isinstance(item, RemoteFile) else item for item in named]
+            return tuple(items) if isinstance(value, tuple) else items
+        named = self._named(value)
+        if not isinstance(named, RemoteFile):
             return value
         self._hold.take()
-        return await look_up(value)
+        return await look_up(named)
+
+    def _named(self, value: Any) -> Any:
+        """The document that a text names; all else as it is."""
+        if not isinstance(value, str):
+            return value
+        remote = is_store_url(value) or (is_web_url(value) and not self.is_platform_file(value))
+        return RemoteFile(value.strip()) if remote else value
 
 
 def _may_be_remote(value: Any) -> bool:

@@ -168,7 +168,7 @@ def locate(url: str) -> Located:
     """The file system of a URL, and the path in it. Can block; somebody must hold the access.
 
     Raises:
-        MissingLibrary: See :mod:`opus_async.remote.libraries`.
+        MissingLibrary, UnknownScheme: See :mod:`opus_async.remote.libraries`.
     """
     return _USERS.locate(url)
 

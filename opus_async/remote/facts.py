@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from opus_async.remote import access
 from opus_async.remote.access import Hold
-from opus_async.remote.refusals import refused
+from opus_async.remote.refusals import obstacle, refused
 from opus_async.remote_urls import RemoteFile
 
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "Content-MD5", "content_md5", "VersionId", "version_id")
@@ -74,6 +74,8 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
 
     Raises:
         Unfit: There is none, or it cannot be read; says why, and what to do.
+        ConfigurationError: A library or credentials are missing.
+        TransportError: Its store cannot be reached.
     """
     memory = _remembered.get()
     if memory is not None and not anew and file.url in memory.facts:
@@ -87,7 +89,7 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
         place.filesystem.invalidate_cache()  # what a listing told may be old
         facts = read_info(await access.call(place, "info"))
     except Exception as error:  # noqa: BLE001 - each library has its own
-        raise refused(file, error) from None
+        raise (obstacle(file, error) or refused(file, error)) from None
     finally:
         await hold.release()
     if memory is not None:

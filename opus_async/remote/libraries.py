@@ -27,6 +27,10 @@ class MissingLibrary(Exception):
     """The library that reads a URL is not installed; the text says how to install it."""
 
 
+class UnknownScheme(Exception):
+    """No library reads such a URL."""
+
+
 class Located(NamedTuple):
     """A file system and a path in it.
 
@@ -43,7 +47,8 @@ def options_of(url: str) -> dict[str, Any]:
     """What a URL says of its file system beside its path: a host, a user. Part of its identity.
 
     Raises:
-        MissingLibrary: The library is not installed, or there is none for the scheme.
+        MissingLibrary: The library is not installed.
+        UnknownScheme: There is none for the scheme.
     """
     found: dict[str, Any] = _class_of(url)._get_kwargs_from_urls(url)  # noqa: SLF001 - how fsspec names it for its own parts
     return found
@@ -53,7 +58,7 @@ def opened(url: str, options: dict[str, Any]) -> Any:
     """A file system of our own, which nobody else has.
 
     Raises:
-        MissingLibrary: As in :func:`options_of`.
+        MissingLibrary, UnknownScheme: As in :func:`options_of`.
     """
     return _class_of(url)(**options, skip_instance_cache=True)
 
@@ -68,7 +73,7 @@ def shared(url: str) -> Located:
     """The file system of a URL, or of a chain of several, as fsspec keeps it for the whole process.
 
     Raises:
-        MissingLibrary: As in :func:`options_of`.
+        MissingLibrary, UnknownScheme: As in :func:`options_of`.
     """
     fsspec = _fsspec(url)
     try:
@@ -103,11 +108,11 @@ def _install(url: str, otherwise: str) -> str:
     return f"install its library: pip install 'opus-async[{extra}]'" if extra else otherwise
 
 
-def _unknown(url: str, error: ValueError) -> MissingLibrary:
+def _unknown(url: str, error: ValueError) -> UnknownScheme:
     text = str(error)
     if "not known" not in text.lower():
-        return MissingLibrary(f"it cannot be used: {text}")
-    return MissingLibrary(
+        return UnknownScheme(text)
+    return UnknownScheme(
         f"no library is known for {RemoteFile(url)}: s3://, gs://, az://, https:// and other schemes of "
         "fsspec can be read"
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from opus_async.gaps import literal
+from opus_async.errors import ConfigurationError, OpusError, TransportError
+from opus_async.gaps import gapped, literal
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.redaction import mask_signatures
-from opus_async.remote.libraries import MissingLibrary
+from opus_async.remote.libraries import MissingLibrary, UnknownScheme
 from opus_async.remote_urls import RemoteFile, scheme_of, shown
 from opus_async.transport.shortage import advice, out_of
 
@@ -17,15 +18,17 @@ _MOST_WORDS = 200
 """Characters of a library's own words that are quoted."""
 _DENIED = frozenset({401, 403})
 _GONE = frozenset({404, 410})
-_CREDENTIALS = (
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "TokenRetrievalError",
-    "CredentialRetrievalError",
-    "DefaultCredentialsError",
-    "RefreshError",
-    "CredentialUnavailableError",
-    "ProfileNotFound",
+_CREDENTIALS = frozenset(
+    {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "TokenRetrievalError",
+        "CredentialRetrievalError",
+        "DefaultCredentialsError",
+        "RefreshError",
+        "CredentialUnavailableError",
+        "ProfileNotFound",
+    }
 )
 _WHOSE = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
@@ -49,24 +52,38 @@ def refused(file: RemoteFile, error: BaseException, *, to: str = "read") -> Unfi
     if isinstance(error, Unfit):
         return error
     what, fix = _reason(file, error, to)
-    return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=_code(error), file=str(file))
+    code = ProblemCode.NOT_SUPPORTED if isinstance(error, UnknownScheme) else ProblemCode.NO_FILE
+    return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=code, file=str(file))
 
 
-def _code(error: BaseException) -> ProblemCode:
-    return ProblemCode.NOT_SUPPORTED if isinstance(error, MissingLibrary) else ProblemCode.NO_FILE
+def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
+    """What keeps a document from being looked up and would keep others of its store from it as well.
+
+    Returns:
+        A ConfigurationError where something is missing on this machine, a TransportError where the store
+        cannot be reached; None for what is wrong with this document.
+    """
+    causes = list(_chain(error))
+    told = gapped("{}", refused(file, error).message)
+    if isinstance(error, MissingLibrary) or _lacks_credentials(causes):
+        return ConfigurationError(told)
+    if out_of(error) is None and _unreachable(causes):
+        unreachable = TransportError(told, request_sent=False, method="HEAD", url=str(file))
+        unreachable.storage = True
+        return unreachable
+    return None
 
 
 def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:  # noqa: PLR0911 - a table
     """What is wrong, and what to do."""
     scheme = scheme_of(file.url) or ""
-    if isinstance(error, MissingLibrary):
+    if isinstance(error, MissingLibrary | UnknownScheme):
         return f"cannot be {to}", str(error)
     shortage = out_of(error)
     if shortage is not None:
         return f"cannot be {to} (no more {shortage})", advice(shortage)
     causes = list(_chain(error))
-    names = {type(cause).__name__ for cause in causes}
-    if not names.isdisjoint(_CREDENTIALS):
+    if _lacks_credentials(causes):
         return f"cannot be {to} without credentials", f"its library looks for {_places(scheme)}"
     status = next(filter(None, map(_status, causes)), None)
     if status in _DENIED or any(isinstance(cause, PermissionError) for cause in causes):
@@ -87,11 +104,15 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
     return f"cannot be {to} ({_words(file, error)})", "check the URL and its permissions"
 
 
+def _lacks_credentials(causes: Sequence[BaseException]) -> bool:
+    return any(type(cause).__name__ in _CREDENTIALS for cause in causes)
+
+
 def _places(scheme: str) -> str:
     return _WHOSE.get(scheme, "what its documentation names")
 
 
-def _unreachable(causes: list[BaseException]) -> bool:
+def _unreachable(causes: Sequence[BaseException]) -> bool:
     kinds = (ConnectionError, TimeoutError, asyncio.TimeoutError)
     return any(
         isinstance(cause, kinds)

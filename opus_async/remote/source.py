@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from opus_async.errors import UploadError
+from opus_async.errors import OpusError, UploadError
 from opus_async.gaps import gapped
 from opus_async.input_problems import Unfit
 from opus_async.remote import access
@@ -89,6 +89,8 @@ class RemoteSource:
             now = await facts_of(self._file, anew=True)
         except Unfit as unfit:
             raise UploadError(_message(unfit), filename=self.filename) from None
+        except OpusError as error:
+            raise UploadError(error.message, filename=self.filename) from None
         if now != self._facts:
             raise changed(self.filename)
 

@@ -11,9 +11,11 @@ import pytest
 from batch_tools import DOCUMENT, ask, content, lines, sha256, states
 from killed_batch import KilledBatch
 from store_fixtures import BUCKET, server, store
+from stores import free_port
 
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
 from opus_async.errors import ManifestError
+from opus_async.exits import Exit
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 __all__ = ["server", "store"]
@@ -212,6 +214,29 @@ async def test_document_gone_since_it_was_planned_fails_its_row(store, simulate,
     result = await resume_batch(client, directory)
     assert (result.counts.completed, result.counts.failed) == (2, 1)
     assert "lost/2.txt' does not exist" in lines(directory / "failures.jsonl")[0]["_opus"]["error"]
+
+
+@pytest.mark.parametrize("trouble", ["credentials", "store"])
+async def test_trouble_that_every_row_would_meet_ends_the_session_and_fails_none(
+    store, simulate, connect, tmp_path, monkeypatch, trouble
+):
+    simulator = await simulate()
+    client = connect(simulator)
+    directory = await begun(store, client, tmp_path, f"trouble-{trouble}", 6, limit=1)
+    await client.close()
+    with monkeypatch.context() as changed:
+        changed.setattr("s3fs.S3FileSystem.retries", 1)
+        if trouble == "store":
+            changed.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        else:
+            changed.delenv("AWS_ACCESS_KEY_ID")
+            changed.delenv("AWS_SECRET_ACCESS_KEY")
+        client = connect(simulator)
+        result = await resume_batch(client, directory)
+        await client.close()
+    assert result.exit_code == Exit.NOT_ALLOWED
+    assert states(directory) == {"completed": 1, "planned": 5}
+    assert (await resume_batch(connect(simulator), directory)).ok
 
 
 async def test_folder_that_has_grown_is_taken_up_by_resume(store, simulate, connect, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -15,10 +16,19 @@ from handmade_opus import RESET_AFTER, RESET_BEFORE, xml_error
 from store_fixtures import BUCKET, server, store
 from stores import Store, free_port, moto_server
 
-from opus_async import InvalidInputs, JobRequest, RequestSent, UploadError, UploadProgress
+from opus_async import (
+    ConfigurationError,
+    InvalidInputs,
+    JobRequest,
+    RequestSent,
+    TransportError,
+    UploadError,
+    UploadProgress,
+)
 from opus_async.opus.remote_documents import is_platform_file
 from opus_async.remote_urls import RemoteFile
 
+pytest.importorskip("fsspec", reason="pip install 'opus-async[s3]'")
 pytest.importorskip("s3fs", reason="pip install 'opus-async[s3]'")
 
 __all__ = ["server", "store"]
@@ -138,16 +148,12 @@ WRONG = {
     "type": ("s3://documents/folder/a.zip", "the file 'a.zip' is of an unsupported type"),
     "empty": ("s3://documents/empty.txt", "the file 'empty.txt' is empty"),
     "unknown scheme": ("nosuch://x/a.txt", "no library is known for nosuch://x/a.txt"),
-    "library": ("gs://bucket/a.txt", r"pip install 'opus-async\[gcs\]'"),
-    "other library": ("sftp://host/a.txt", "paramiko"),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_told_before_anything_is_sent(store, simulate, connect, monkeypatch, wrong):
+async def test_what_is_wrong_is_told_before_anything_is_sent(store, simulate, connect, wrong):
     url, message = wrong
-    for library in ("gcsfs", "paramiko"):
-        monkeypatch.setitem(sys.modules, library, None)
     await put(store, "folder/a.zip", b"zip")
     await put(store, "empty.txt", b"")
     simulator = await simulate()
@@ -164,7 +170,7 @@ async def test_without_credentials_the_error_says_where_they_are_looked_for(
     url = await put(store, "locked.txt", document(1))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(InvalidInputs, match=r"without credentials.*AWS_PROFILE"):
+    with pytest.raises(ConfigurationError, match=r"without credentials.*AWS_PROFILE"):
         await connect(await simulate()).run(DOCUMENT, {"Document": url})
 
 
@@ -182,8 +188,28 @@ async def test_store_that_cannot_be_reached_is_told(simulate, connect, monkeypat
     for name, value in Store(free_port(), "testing").environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
-    with pytest.raises(InvalidInputs, match="cannot be reached"):
+    with pytest.raises(TransportError, match="cannot be reached"):
         await connect(await simulate()).run(DOCUMENT, {"Document": "s3://documents/a.txt"})
+
+
+@pytest.mark.parametrize(
+    ("library", "url", "message"),
+    [
+        ("gcsfs", "gs://bucket/a.txt", r"pip install 'opus-async\[gcs\]'"),
+        ("adlfs", "az://container/a.txt", r"pip install 'opus-async\[azure\]'"),
+        ("s3fs", "s3://bucket/a.txt", r"pip install 'opus-async\[s3\]'"),
+        ("fsspec", "s3://bucket/a.txt", r"pip install 'opus-async\[s3\]'"),
+        ("fsspec", "https://documents.example/a.txt", "pip install fsspec"),
+        ("paramiko", "sftp://host/a.txt", "paramiko"),
+    ],
+)
+async def test_missing_library_is_told(simulate, connect, monkeypatch, library, url, message):  # noqa: PLR0917 - fixtures and a row of the table
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, url.partition(":")[0], raising=False)
+    simulator = await simulate()
+    with pytest.raises(ConfigurationError, match=message):
+        await connect(simulator).run(DOCUMENT, {"Document": url})
+    assert simulator.state()["counters"]["jobs"] == 0
 
 
 async def test_url_as_a_path_is_told(simulate, connect):
@@ -282,3 +308,20 @@ async def test_memory_follows_a_block_and_not_the_document(store, simulate_apart
     assert grown < 16, "MiB"
     [_, uploaded] = simulator.state()["uploads"].values()
     assert uploaded["size"] == size * MIB
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_programs_of_the_page_about_documents_elsewhere_run(store, simulate_apart, number):
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "cloud-documents.md"
+    program = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[number]
+    await put(store, "invoice.txt", document(1))
+    simulator = await simulate_apart(run_time=0)
+    leading = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **leading},
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert told.decode().split() == (["COMPLETED", sha256(document(1))] if number == 0 else [])

@@ -5,13 +5,12 @@ A store answers in some 20 ms: one document after another, a manifest of 10,000 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 from opus_async.errors import InvalidInputs
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.model import Record
-from opus_async.remote.found import look_up
+from opus_async.remote.found import look_up_all
 from opus_async.remote_urls import Place, RemoteFile
 
 _AHEAD = 64
@@ -32,14 +31,14 @@ async def looked_up(records: Iterator[Record], binding: Binding, base: Place) ->
             documents += found
             if len(waiting) < _AHEAD:
                 continue
-        await asyncio.gather(*map(look_up, documents))
+        await look_up_all(documents)
         documents.clear()
         for each in waiting:
             yield each
         waiting.clear()
         if not found:
             yield record
-    await asyncio.gather(*map(look_up, documents))
+    await look_up_all(documents)
     for each in waiting:
         yield each
 
