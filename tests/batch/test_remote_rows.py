@@ -217,7 +217,7 @@ async def test_document_gone_since_it_was_planned_fails_its_row(store, simulate,
 
 
 @pytest.mark.parametrize("trouble", ["credentials", "store"])
-async def test_trouble_that_every_row_would_meet_ends_the_session_and_fails_none(
+async def test_trouble_that_every_row_would_meet_ends_the_session_and_fails_none(  # noqa: PLR0917 - fixtures and a case
     store, simulate, connect, tmp_path, monkeypatch, trouble
 ):
     simulator = await simulate()
