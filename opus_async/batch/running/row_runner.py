@@ -28,6 +28,7 @@ from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
 from opus_async.platform import JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.remote.facts import remembered
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -154,16 +155,17 @@ class RowRunner:
         row = task.row
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
-        if row.is_new:
-            await self.check_files(row)
-        return await self._lifecycle.run(
-            request,
-            index=row.index,
-            recovered=recovered,
-            journal=task,
-            on_paused=self._on_paused,
-            until_started=self._until_ordered,
-        )
+        with remembered():  # what is looked up of documents to compare them, binding need not ask for again
+            if row.is_new:
+                await self.check_files(row)
+            return await self._lifecycle.run(
+                request,
+                index=row.index,
+                recovered=recovered,
+                journal=task,
+                on_paused=self._on_paused,
+                until_started=self._until_ordered,
+            )
 
     async def _park(self, task: RowTask, paused: JobOutcome, error: JobPaused) -> None:
         task.phase = Phase.ENDING
