@@ -73,7 +73,7 @@ class Retrier:
         breaker: Told of every response; blocks the limiter while the host is down. None for no such check.
         kind: What the requests are for; those of ``Priority.POLL`` are polls.
         notify: Called with a RequestRetried before each wait.
-        clock: Measures attempts, in seconds, in step with the limiter's clock, which it is by default.
+        clock: Measures attempts, in seconds: the limiter's clock, which it is by default, or one in step.
         sleep: Waits so many seconds.
         jitter: From a backoff in seconds to the wait that is taken.
     """
@@ -143,7 +143,9 @@ class Retrier:
                 waited += await self._acquire(
                     priority, operation, number, repeatable=repeatable, request_sent=request_sent
                 )
-            started = self._clock()
+                started = self._clock()
+            else:
+                started = self._limiter.granted_at
             this, waited = Attempt(number, kind, waited), 0.0
             job_clock.sending_begins()
             try:
