@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TransportError,
         UploadError,
         ValidationFailed,
+        WorkflowChanged,
     )
     from opus_async.events import (
         Event,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         JobResults,
         JobStatus,
         Notice,
+        OutputField,
         OutputValue,
         UploadedFile,
         Workflow,
@@ -109,6 +111,7 @@ _HOMES = {
         "TransportError",
         "UploadError",
         "ValidationFailed",
+        "WorkflowChanged",
     ),
     "opus_async.events": (
         "Event",
@@ -135,6 +138,7 @@ _HOMES = {
         "JobResults",
         "JobStatus",
         "Notice",
+        "OutputField",
         "OutputValue",
         "UploadedFile",
         "Workflow",
@@ -194,6 +198,7 @@ __all__ = [
     "Notice",
     "OpusClient",
     "OpusError",
+    "OutputField",
     "OutputValue",
     "PermissionDenied",
     "ProblemCode",
@@ -214,6 +219,7 @@ __all__ = [
     "UploadedFile",
     "ValidationFailed",
     "Workflow",
+    "WorkflowChanged",
     "__version__",
 ]
 
