@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         RequestKind,
         RequestRetried,
         RequestSent,
+        RequestUnanswered,
         SchemaWarning,
         UploadProgress,
     )
@@ -124,6 +125,7 @@ _HOMES = {
         "RequestKind",
         "RequestRetried",
         "RequestSent",
+        "RequestUnanswered",
         "SchemaWarning",
         "UploadProgress",
     ),
@@ -208,6 +210,7 @@ __all__ = [
     "RequestKind",
     "RequestRetried",
     "RequestSent",
+    "RequestUnanswered",
     "RetryPolicy",
     "SchemaWarning",
     "ServerError",
