@@ -17,9 +17,9 @@ What exports all this is up to the application's SDK; without one, the API does 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from urllib.parse import urlsplit
 
-from opus_async import __version__
 from opus_async.contrib.job_tracker import JobTracker, is_end
 from opus_async.errors import ConfigurationError
 from opus_async.events import (
@@ -80,8 +80,9 @@ class OpenTelemetryListener:
     def __init__(
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, _SCHEMA)
-        meter = metrics.get_meter(_NAME, __version__, meter_provider, _SCHEMA)
+        version = import_module(_NAME).__version__  # by name: no step up to the package
+        self._tracer = trace.get_tracer(_NAME, version, tracer_provider, _SCHEMA)
+        meter = metrics.get_meter(_NAME, version, meter_provider, _SCHEMA)
         self._request = meter.create_histogram(
             "http.client.request.duration",
             "s",
