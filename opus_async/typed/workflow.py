@@ -119,8 +119,8 @@ class TypedWorkflow(Generic[InputsT, OutputsT]):
             options: As of :meth:`opus_async.OpusClient.run_many`.
 
         Returns:
-            The outcomes as they come; it raises :class:`~opus_async.WorkflowChanged` before the first row is
-            run where the workflow is not as this module says.
+            The outcomes as they come; it raises :class:`~opus_async.WorkflowChanged` instead of running a row
+            where the workflow, or the version that the row names, is not as this module says.
         """
         kind = _SizedRows if isinstance(rows, Sized) else _Rows
         return opus.run_many(self.workflow_id, kind(self, opus, rows), **options)
@@ -181,9 +181,7 @@ class TypedWorkflow(Generic[InputsT, OutputsT]):
     def _advice(self) -> str:
         return f"Write the module anew: opus-async workflow show {self.workflow_id} --python > MODULE.py"
 
-    async def _check_once(
-        self, opus: OpusClient, version_number: int | None = None, version_id: str | None = None
-    ) -> None:
+    async def _check_once(self, opus: OpusClient, version_number: int | None, version_id: str | None) -> None:
         """Check the workflow where this client has not found it well before; callers at once share it."""
         version = (version_number, version_id)
         checked = self._checked.setdefault(opus, _Checked())
@@ -196,7 +194,7 @@ class TypedWorkflow(Generic[InputsT, OutputsT]):
 
 
 class _Rows(AsyncIterable[Any]):
-    """Rows of a stream that come when the workflow was found to be as expected."""
+    """Rows of a stream; each comes when its version of the workflow was found to be as expected."""
 
     def __init__(
         self,
@@ -209,20 +207,24 @@ class _Rows(AsyncIterable[Any]):
         self._rows = rows
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        await self._workflow._check_once(self._opus)  # noqa: SLF001 - a part of it
         source = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
         try:
             if isinstance(source, AsyncIterator):
                 async for row in source:
-                    yield row
+                    yield await self._checked(row)
             else:
                 for row in source:
-                    yield row
+                    yield await self._checked(row)
         finally:  # a generator may hold a file open
             if inspect.isasyncgen(source):
                 await source.aclose()
             elif inspect.isgenerator(source):
                 source.close()
+
+    async def _checked(self, row: Any) -> Any:
+        pinned = (row.version_number, row.version_id) if isinstance(row, JobRequest) else (None, None)
+        await self._workflow._check_once(self._opus, *pinned)  # noqa: SLF001 - a part of it
+        return row
 
 
 class _SizedRows(_Rows):

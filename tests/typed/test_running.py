@@ -66,6 +66,15 @@ async def test_rows_run_with_the_inputs_and_requests_that_are_given(opus, module
     assert sent["workflow"] - before == 2
 
 
+async def test_versions_that_rows_name_are_checked_in_place_of_the_latest(opus, module_of, sent):
+    typed = (await module_of(TEXT)).TEXT_ONLY
+    before = sent["workflow"]
+    rows = [typed.request({"Text": str(n)}, version_number=1 + n % 2) for n in range(6)]
+    async for outcome in typed.run_many(opus, rows):
+        assert outcome.ok
+    assert sent["workflow"] - before == 2 + 1 + 2  # each version once here; the stream opens with the latest
+
+
 async def test_rows_of_generators_are_taken_and_closed(opus, module_of):
     typed = (await module_of(TEXT)).TEXT_ONLY
     closed = []
