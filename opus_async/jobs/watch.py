@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 
 from opus_async.errors import OpusError, ProtocolError
-from opus_async.events import NO_CURRENT_JOB, current_job
+from opus_async.events import NO_CURRENT_JOB, current_job, current_jobs
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import EarlyCallbacks
 from opus_async.jobs.due_times import DueTimes
@@ -354,7 +354,9 @@ class Watcher:
         clock: WaitClock,
         time: Callable[[], float],
     ) -> None:
-        current_job.set(jobs[0].current if len(jobs) == 1 else NO_CURRENT_JOB)
+        alone = len(jobs) == 1
+        current_job.set(jobs[0].current if alone else NO_CURRENT_JOB)
+        current_jobs.set(() if alone else tuple(job.current for job in jobs))
         asked = time()
         try:
             seen = await workflow.source.poll(workflow.workflow_id, [job.remote_id for job in jobs])
