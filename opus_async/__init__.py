@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TransportError,
         UploadError,
         ValidationFailed,
+        WorkflowChanged,
     )
     from opus_async.events import (
         Event,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         RequestKind,
         RequestRetried,
         RequestSent,
+        RequestUnanswered,
         SchemaWarning,
         UploadProgress,
     )
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         JobResults,
         JobStatus,
         Notice,
+        OutputField,
         OutputValue,
         UploadedFile,
         Workflow,
@@ -110,6 +113,7 @@ _HOMES = {
         "TransportError",
         "UploadError",
         "ValidationFailed",
+        "WorkflowChanged",
     ),
     "opus_async.events": (
         "Event",
@@ -122,6 +126,7 @@ _HOMES = {
         "RequestKind",
         "RequestRetried",
         "RequestSent",
+        "RequestUnanswered",
         "SchemaWarning",
         "UploadProgress",
     ),
@@ -136,6 +141,7 @@ _HOMES = {
         "JobResults",
         "JobStatus",
         "Notice",
+        "OutputField",
         "OutputValue",
         "UploadedFile",
         "Workflow",
@@ -196,6 +202,7 @@ __all__ = [
     "Notice",
     "OpusClient",
     "OpusError",
+    "OutputField",
     "OutputValue",
     "PermissionDenied",
     "ProblemCode",
@@ -206,6 +213,7 @@ __all__ = [
     "RequestKind",
     "RequestRetried",
     "RequestSent",
+    "RequestUnanswered",
     "RetryPolicy",
     "SchemaWarning",
     "ServerError",
@@ -217,6 +225,7 @@ __all__ = [
     "UploadedFile",
     "ValidationFailed",
     "Workflow",
+    "WorkflowChanged",
     "__version__",
 ]
 
