@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import ssl
 from collections.abc import Iterator, Sequence
 
 from opus_async.errors import ConfigurationError, OpusError, TransportError
@@ -74,7 +74,7 @@ def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
     return None
 
 
-def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:  # noqa: PLR0911 - a table
+def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:  # noqa: C901, PLR0911 - a table
     """What is wrong, and what to do."""
     scheme = scheme_of(file.url) or ""
     if isinstance(error, MissingLibrary | UnknownScheme):
@@ -90,6 +90,11 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
         return (
             f"may not be {to}",
             f"check its permissions, and whose credentials are used ({_places(scheme)})",
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return (
+            f"lies on a host whose certificate is not trusted ({_words(file, causes[-1])})",
+            "name the certificate of its authority in SSL_CERT_FILE",
         )
     if _unreachable(causes):
         return f"cannot be reached ({_words(file, causes[-1])})", "check the network, the host and its region"
@@ -113,7 +118,7 @@ def _places(scheme: str) -> str:
 
 
 def _unreachable(causes: Sequence[BaseException]) -> bool:
-    kinds = (ConnectionError, TimeoutError, asyncio.TimeoutError)
+    kinds = (ConnectionError, TimeoutError, ssl.SSLError)
     return any(
         isinstance(cause, kinds)
         or type(cause).__name__ in {"ConnectTimeoutError", "EndpointConnectionError", "FSTimeoutError"}

@@ -9,6 +9,7 @@ from typing import IO, Annotated, Any, Protocol, TypeAlias
 from pydantic_core import CoreSchema, core_schema
 
 from opus_async.models import UploadedFile
+from opus_async.remote_urls import RemoteFile
 
 
 class ReadableUpload(Protocol):
@@ -35,10 +36,12 @@ InputFile: TypeAlias = Annotated[
     str
     | os.PathLike[str]
     | UploadedFile
+    | RemoteFile
     | IO[bytes]
     | ReadableUpload
     | tuple[str, bytes | bytearray | memoryview | IO[bytes] | ReadableUpload],
     _Unchecked,
 ]
-"""A path, the ``fileUrl`` of an earlier upload, an :class:`~opus_async.UploadedFile`, a binary file object,
-the upload of a web framework, or ``(filename, content)``."""
+"""A path, the ``fileUrl`` of an earlier upload, an :class:`~opus_async.UploadedFile`, the URL of a document
+elsewhere or a :class:`~opus_async.RemoteFile`, a binary file object, the upload of a web framework, or
+``(filename, content)``."""

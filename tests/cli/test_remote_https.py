@@ -116,5 +116,5 @@ def test_rows_name_documents_on_a_server(web, to, process, tmp_path):
 
 def test_certificate_that_nobody_trusts_is_told(web, to, process):
     said = process("run", DOCUMENT, "--file", f"Document={web.url}/ranges/a.txt", env=to)
-    assert said.code == 2
-    assert "certificate" in said.err
+    assert said.code == 4
+    assert "whose certificate is not trusted" in said.err
