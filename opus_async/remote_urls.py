@@ -14,6 +14,9 @@ from urllib.parse import unquote
 
 _CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
 """``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""
+_MAGIC = re.compile(r"[*?[]")
+_VERSION = "?versionId="
+"""What names one version of a document in S3."""
 _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
@@ -41,6 +44,11 @@ def is_store_url(text: str) -> bool:
     """Whether a text names a document by a scheme like ``s3://``, ``gs://`` or ``az://``: all but http(s)."""
     scheme = scheme_of(text)
     return scheme is not None and scheme not in _WEB
+
+
+def is_pattern(url: str) -> bool:
+    """Whether a URL is a pattern of documents; never one of http(s), where a ``?`` begins a query."""
+    return not is_web_url(url) and _MAGIC.search(url.partition(_VERSION)[0]) is not None
 
 
 def carries_secret(url: str) -> bool:
@@ -94,7 +102,7 @@ class RemoteFile:
         first = self.url.strip().partition("::")[0] if "://" in self.url.partition("::")[0] else self.url
         if is_web_url(first):
             return unquote(basename(re.split(r"[?#]", first)[0]))
-        return basename(first)
+        return basename(first.partition(_VERSION)[0])
 
     @property
     def suffix(self) -> str:

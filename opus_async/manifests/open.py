@@ -17,8 +17,8 @@ from opus_async.manifests.readers.parquet_file import ParquetManifest
 from opus_async.manifests.readers.remote_folder import remote_folder, remote_pattern
 from opus_async.manifests.readers.remote_table import RemoteTable, refuse_secret
 from opus_async.manifests.readers.source_file import readable
-from opus_async.remote.listing import is_folder
-from opus_async.remote_urls import RemoteFile, is_web_url, scheme_of
+from opus_async.remote.listing import is_document, is_folder
+from opus_async.remote_urls import RemoteFile, is_pattern, scheme_of
 
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".psv", ".txt"})
 _JSON = frozenset({".jsonl", ".ndjson", ".json"})
@@ -74,7 +74,7 @@ def open_manifest(
 def _opened_remote(url: str, options: dict[str, str], *, pad_short_rows: bool) -> Manifest:
     """A manifest elsewhere: of one by a pattern, or by what is no manifest by its name, the documents."""
     refuse_secret(url)
-    if has_magic(url) and not is_web_url(url):
+    if is_pattern(url) and not is_document(url):
         _refuse_options(RemoteFile(url), options, ())
         return remote_pattern(url)
     if RemoteFile(url).suffix.lower() not in _TABLES and is_folder(url):

@@ -47,6 +47,20 @@ def is_folder(url: str) -> bool:
             return False
 
 
+def is_document(url: str) -> bool:
+    """Whether a URL names a document as it is written, whatever characters of a pattern are in it.
+
+    Raises:
+        ManifestError: It cannot be looked up, or no bucket has such a name.
+    """
+    _start(url)
+    with _listed(url) as place:
+        try:
+            return bool(place.filesystem.info(place.path).get("type") != "directory")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+
 def in_folder(folder: RemoteFolder) -> RemoteListing:
     """The documents in a folder, without those in its folders.
 

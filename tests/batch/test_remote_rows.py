@@ -114,6 +114,15 @@ async def test_pattern_in_a_cell_means_the_documents_that_match(store, simulate,
     assert line["outputs"]["Files SHA-256"] == [sha256(b"page 2.txt"), sha256(b"page 10.txt")]
 
 
+async def test_name_like_a_pattern_means_itself(store, simulate, connect, tmp_path):
+    for name in ("scan[1].txt", "scan1.txt"):
+        store.put(BUCKET, f"odd/{name}", name.encode())
+    rows = manifest(tmp_path / "m.csv", [f"s3://{BUCKET}/odd/scan[1].txt"])
+    client = connect(await simulate())
+    await run_batch(client, rows, workflow_id=DOCUMENT, out=tmp_path / "out", allow_outside=True)
+    assert digests(tmp_path / "out") == {"K0": sha256(b"scan[1].txt")}
+
+
 async def test_what_is_missing_is_told_by_row_before_anything_is_sent(store, simulate, connect, tmp_path):
     put_documents(store, "some", 2)
     cells = [f"s3://{BUCKET}/some/{index}.txt" for index in range(4)] + ["s3://no-such-bucket/a.txt"]

@@ -97,7 +97,8 @@ def test_document_on_a_server_is_sent(web, to, process, way):
     ],
 )
 def test_what_is_wrong_with_a_document_on_a_server_is_told(web, to, process, way, message):
-    url = f"{web.url}/{way}/a.txt?sig={ACCESS}"
+    host = web.url.replace("//", f"//me:{ACCESS}@")
+    url = f"{host}/{way}/a.txt?sig={ACCESS}"
     said = process("run", DOCUMENT, "--file", f"Document={url}", "--debug", env={**to, **web.trust})
     assert said.code != 0
     assert message in said.err

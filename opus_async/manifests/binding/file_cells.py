@@ -14,7 +14,7 @@ from opus_async.manifests.binding.remote_globs import RemoteGlobs
 from opus_async.manifests.paths import as_written
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.models import InputField
-from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, is_web_url, scheme_of, shown
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, is_pattern, is_web_url, scheme_of, shown
 from opus_async.text import quoted
 
 
@@ -82,7 +82,7 @@ class FileCells:
             return []
         items = self._items(value) if field.takes_files else [self._trimmed(value)]
         given = [self._given(item, base) for item in items if isinstance(item, str) and has_magic(item)]
-        return [item.url for item in given if isinstance(item, RemoteFile) and _is_pattern(item.url)]
+        return [item.url for item in given if isinstance(item, RemoteFile) and is_pattern(item.url)]
 
     def without_secrets(self, value: Any) -> Any:
         """A cell as it may be kept: without what in a URL gives access."""
@@ -137,7 +137,7 @@ class FileCells:
                 code=ProblemCode.NOT_SUPPORTED,
                 file=str(file),
             )
-        if not _is_pattern(file.url):
+        if not is_pattern(file.url):
             return [item.strip()]
         found = self.remote_globs.expand(file.url)
         if not found:
@@ -160,11 +160,6 @@ class FileCells:
 def is_url(value: str) -> bool:
     """Whether a text is an http(s) URL: then it names no local file."""
     return value.lstrip()[:8].lower().startswith(("http://", "https://"))
-
-
-def _is_pattern(url: str) -> bool:
-    """Whether a URL is a pattern; never of http(s), where a ``?`` begins a query."""
-    return has_magic(url) and not is_web_url(url)
 
 
 @lru_cache(maxsize=1024)  # a row is asked for its files five times over, of a few hundred rows at once

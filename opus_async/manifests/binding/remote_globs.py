@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from opus_async.errors import ManifestError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.readers.natural_order import in_order
-from opus_async.remote.listing import matching
+from opus_async.remote.listing import is_document, matching
 from opus_async.transport.open_source import to_thread
 
 _KEPT = 1024
@@ -52,8 +52,11 @@ class RemoteGlobs:
     def _look(self, pattern: str) -> tuple[str, ...] | Unfit:
         found: tuple[str, ...] | Unfit
         try:
-            listing = matching(pattern)
-            found = tuple(f"{listing.folder.url}/{name}" for name in in_order(set(listing.names)))
+            if is_document(pattern):
+                found = (pattern,)
+            else:
+                listing = matching(pattern)
+                found = tuple(f"{listing.folder.url}/{name}" for name in in_order(set(listing.names)))
         except ManifestError as error:
             found = Unfit("has a pattern: {}", error.message, code=ProblemCode.NO_MATCH)
         with self._lock:
