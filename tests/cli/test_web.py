@@ -1,0 +1,119 @@
+"""``--web``: the report of a run, live, while it lasts; and of one that another process runs."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+from batch_command import TEXT, beginning, texts
+from command_line import SECONDS, leading_to
+
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+URL = re.compile(r"live page: (http://127\.0\.0\.1:[0-9]+/[\w-]{22}/)")
+
+
+@pytest.fixture(scope="module")
+def endless():
+    """Jobs that never end while a test looks."""
+    with SimulatorProcess(SimulatorConfig(run_time=600)) as process:
+        yield process
+
+
+COMMANDS = {
+    "batch": ("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b"),
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def words(request, tmp_path):
+    """What a command is called with."""
+    texts(tmp_path, 2)
+    return COMMANDS[request.param]
+
+
+def url_in(process):
+    """The address that a process tells."""
+    while line := process.stderr.readline():
+        if found := URL.search(line):
+            return found[1]
+    pytest.fail("no address was told")
+
+
+def fetched(url):
+    return urllib.request.urlopen(url, timeout=SECONDS).read().decode()
+
+
+def events(url):
+    """The events until the stream ends, as they come."""
+    with urllib.request.urlopen(f"{url}events", timeout=SECONDS) as stream:
+        yield from (line.decode().strip() for line in stream if line.strip())
+
+
+def shown(url, process, text):
+    """The page, once it shows a text."""
+    while text not in (page := fetched(url)):
+        assert process.poll() is None, page
+    return page
+
+
+def test_batch_is_shown_while_it_runs_and_its_end_to_who_looks(tmp_path, endless):
+    manifest = texts(tmp_path, 2)
+    with beginning(tmp_path, manifest, TEXT, "--web", "--drain", 0, env=leading_to(endless)) as process:
+        url = url_in(process)
+        page = shown(url, process, "2 are in flight")
+        assert "It follows the batch while it is open." in page
+        lines = events(url)
+        assert next(lines) == "event: update"
+        process.send_signal(signal.SIGINT)
+        *_, last, ended, whole = lines
+        assert process.wait(SECONDS) == 130
+    assert "The last session ended early: interrupted." in last
+    assert (ended, whole) == ("event: end", 'data: {"whole": true}')
+    with pytest.raises(urllib.error.URLError):
+        fetched(url)
+
+
+def test_token_stands_in_no_file_of_the_batch(tmp_path, endless):
+    manifest = texts(tmp_path, 2)
+    with beginning(tmp_path, manifest, TEXT, "--web", "--drain", 0, env=leading_to(endless)) as process:
+        url = url_in(process)
+        shown(url, process, "2 are in flight")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=SECONDS)
+    token = url.rstrip("/").rpartition("/")[2]
+    assert token not in out + err  # it was told once, in the line that was read
+    files = [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if token.encode() in path.read_bytes()]
+
+
+def test_port_that_is_taken_is_told_and_nothing_is_sent(opus, to, simulator, words, tmp_path):
+    before = simulator.state(jobs="0")["counters"]["requests"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = opus(*words, "--web", port, env=to)
+    assert said.code == 2
+    assert f"--web {port}: Address already in use; nothing was sent" in said.err
+    assert simulator.state(jobs="0")["counters"]["requests"] == before
+    assert not (tmp_path / "b").exists()
+
+
+def test_without_the_extra_that_is_told_and_nothing_is_sent(opus, to, simulator, words, monkeypatch):
+    before = simulator.state(jobs="0")["counters"]["requests"]
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    said = opus(*words, "--web", env=to)
+    assert said.code == 4
+    assert "--web takes pip install 'opus-async[report]'" in said.err
+    assert simulator.state(jobs="0")["counters"]["requests"] == before
+
+
+def test_what_is_no_port_is_told(opus):
+    said = opus("batch", "run", "--web", *COMMANDS["batch"][2:])
+    assert said.code == 2
+    assert "'texts.csv' is no port: 0 to 65535; --web without one goes last" in said.err
