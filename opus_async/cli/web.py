@@ -29,7 +29,7 @@ class WebOptions:
     web: int | None
 
 
-def configure(parser: argparse.ArgumentParser, until: str = "while it runs") -> None:
+def configure(parser: argparse._ActionsContainer, until: str = "while it runs") -> None:
     """Add the argument; ``until`` says how long the page is there."""
     parser.add_argument(
         "--web",

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from batch_command import TEXT, beginning, texts
+from batch_command import TEXT, batch, beginning, going_on, texts
 from command_line import SECONDS, leading_to
 
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -91,6 +91,35 @@ def test_token_stands_in_no_file_of_the_batch(tmp_path, endless):
     files = [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if token.encode() in path.read_bytes()]
+
+
+def test_batch_of_another_process_is_shown_until_that_has_gone(tmp_path, endless):
+    manifest, env = texts(tmp_path, 2), leading_to(endless)
+    with beginning(tmp_path, manifest, TEXT, env=env) as working:
+        going_on(working, tmp_path)
+        with batch(tmp_path, "status", "b", "--web", env=env) as looking:
+            url = url_in(looking)
+            shown(url, looking, "2 are in flight")
+            lines = events(url)
+            assert next(lines) == "event: update"
+            working.kill()
+            *_, last, ended, _ = lines
+            out, _ = looking.communicate(timeout=SECONDS)
+            assert looking.returncode == 0
+    assert "The last session stopped without a word" in last
+    assert ended == "event: end"
+    assert out.startswith("b: ")
+    assert "opus-async batch resume b" in out
+
+
+def test_batch_that_nobody_works_on_has_its_report_named(opus, to, tmp_path):
+    texts(tmp_path, 1)
+    opus(*COMMANDS["batch"], env=to)
+    said = opus("batch", "status", "b", "--web")
+    assert said.code == 0
+    assert "Nobody works on it" in said.err
+    assert "opus-async batch report b --open" in said.err
+    assert said.out.startswith("b: all rows are completed")
 
 
 def test_port_that_is_taken_is_told_and_nothing_is_sent(opus, to, simulator, words, tmp_path):
