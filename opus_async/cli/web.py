@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from opus_async.cli import argument_types
 from opus_async.cli.errors import WrongUse
@@ -15,6 +15,7 @@ from opus_async.cli.errors import WrongUse
 if TYPE_CHECKING:
     from opus_async.live_page.source import Source
 
+SourceT = TypeVar("SourceT", bound="Source")
 _ANY = 0
 
 
@@ -44,9 +45,9 @@ def configure(parser: argparse._ActionsContainer, until: str = "while it runs") 
 
 @asynccontextmanager
 async def live_page(
-    options: WebOptions, source: Callable[[], Source], say: Callable[[str], None]
-) -> AsyncIterator[None]:
-    """Serve the live page for as long as the block lasts, if that was asked for.
+    options: WebOptions, source: Callable[[], SourceT], say: Callable[[str], None]
+) -> AsyncIterator[SourceT | None]:
+    """Serve the live page for as long as the block lasts, if that was asked for; gives what it shows.
 
     Args:
         options: Of the command.
@@ -58,7 +59,7 @@ async def live_page(
         WrongUse: The port cannot be used.
     """
     if options.web is None:
-        yield
+        yield None
         return
     from opus_async.reporting.extra import needed_for
 
@@ -73,7 +74,7 @@ async def live_page(
             why = os.strerror(error.errno) if error.errno else str(error)
             raise WrongUse(f"--web {options.web}: {why}; nothing was sent") from None
         say(f"live page: {url}")
-        yield
+        yield shown
 
 
 def _port(text: str) -> int:

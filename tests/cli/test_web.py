@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from batch_command import TEXT, batch, beginning, going_on, texts
+from batch_command import TEXT, batch, beginning, going_on, running, texts
 from command_line import SECONDS, leading_to
 
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -25,8 +25,11 @@ def endless():
         yield process
 
 
+LOAD = ("--workflow", TEXT, "--inputs", "texts.csv", "--out", "b", "--yes")
 COMMANDS = {
     "batch": ("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b"),
+    "load": ("load", "run", *LOAD, "--rate", "20/s", "--jobs", "2"),
+    "search": ("load", "find-max", *LOAD, "--slo", "e2e.p95 < 9s", "--start-rate", "20/s"),
 }
 
 
@@ -46,7 +49,7 @@ def url_in(process):
 
 
 def fetched(url):
-    return urllib.request.urlopen(url, timeout=SECONDS).read().decode()
+    return urllib.request.urlopen(url, timeout=SECONDS).read().decode().replace("\N{NO-BREAK SPACE}", " ")
 
 
 def events(url):
@@ -91,6 +94,27 @@ def test_token_stands_in_no_file_of_the_batch(tmp_path, endless):
     files = [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if token.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("command", "sees", "end"),
+    [
+        ("load", "0 of 2 jobs completed so far; 2 in flight.", "! INVALID"),
+        ("search", "No rate has held yet; now 20/s is tried", "! INVALID"),
+    ],
+)
+def test_load_is_shown_while_it_runs_and_its_end_to_who_looks(tmp_path, endless, command, sees, end):
+    texts(tmp_path, 2)
+    with running(tmp_path, *COMMANDS[command], "--web", "--drain", 0, env=leading_to(endless)) as process:
+        url = url_in(process)
+        shown(url, process, sees)
+        lines = events(url)
+        assert next(lines) == "event: update"
+        process.send_signal(signal.SIGINT)
+        *_, last, ended, whole = lines
+        assert process.wait(SECONDS) == 130
+    assert end in re.sub("<[^>]+>", "", last)
+    assert (ended, whole) == ("event: end", 'data: {"whole": true}')
 
 
 def test_batch_of_another_process_is_shown_until_that_has_gone(tmp_path, endless):
