@@ -7,11 +7,13 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from opus_async.live_page.server import serving
+from opus_async.live_page.source import Source
 from opus_async.reporting.notice_page import notice_page
 
 PATIENCE = 30.0
@@ -87,3 +89,46 @@ def port_of(url: str) -> int:
     port = urlsplit(url).port
     assert port
     return port
+
+
+class ServedPage:
+    """A live page that a thread serves, for the time of a ``with`` block; :meth:`end` ends its run.
+
+    Args:
+        source: What it shows.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),))
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End the run as runs end."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(PATIENCE)
+
+    def kill(self) -> None:
+        """Be gone without a word."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(PATIENCE)
+
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._task = asyncio.ensure_future(self._run())
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        async with serving(self._source) as self.url:
+            self._ready.set()
+            await self._over.wait()

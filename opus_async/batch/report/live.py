@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from opus_async.reporting.notice_page import notice_page
 
 _WRITTEN = (LEDGER, f"{LEDGER}-wal", LOCK)
 """What is written when a batch goes on, begins or ends."""
+_QUIET = 1_000_000_000
+"""Nanoseconds after which what was written can be read, and has a date of its own."""
 _NEVER_PLANNED = "It ended before its rows were planned. The terminal says why."
 
 
@@ -32,8 +35,14 @@ class LiveBatch:
         self._preparing = preparing
 
     def version(self) -> Hashable:
-        """When the files were written that tell how the batch stands."""
-        return self._preparing(), *(_written(self._directory / name) for name in _WRITTEN)
+        """When the files were written that tell how the batch stands, and whether that was a while ago.
+
+        A file has its date before what was written to it can be read: what is committed last would be missed
+        if it were not read once more when it is quiet.
+        """
+        written = [_written(self._directory / name) for name in _WRITTEN]
+        last = max((at for at, _ in filter(None, written)), default=0)
+        return self._preparing(), *written, abs(time.time_ns() - last) > _QUIET
 
     def capture(self) -> Callable[[], bytes]:
         """The report; as long as there is no ledger, what is done for one."""
