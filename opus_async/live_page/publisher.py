@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ PERIOD = 1.0
 """Seconds between two renderings at least."""
 SHARE = 0.1
 """Of a core: what rendering takes at the most, while somebody looks."""
+_TURN = 0.0005
+"""Seconds for which the event loop waits for the interpreter, a tenth of Python's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ class Publisher:
             nonlocal cost
             began = time.thread_time()
             try:
-                return Page.of(render())
+                with _yielding():
+                    return Page.of(render())
             finally:
                 cost = time.thread_time() - began
 
@@ -183,6 +187,17 @@ class Publisher:
         """Wake all who wait for a change."""
         change, self._change = self._change, asyncio.Event()
         change.set()
+
+
+@contextmanager
+def _yielding() -> Iterator[None]:
+    """Let the event loop have its turn soon whenever it wants one: a load test measures how late it is."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _update(page: Page, seen: Page | None) -> Event:

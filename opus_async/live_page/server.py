@@ -21,7 +21,7 @@ from opus_async.live_page.source import Source
 ADDRESS = "127.0.0.1"
 MAX_CONNECTIONS = 32
 """Connections at once: others of this machine cannot take the open files that the run needs."""
-FAREWELL = 2.0
+FAREWELL = 1.0
 """Seconds that viewers have to take the end of the run."""
 _HURRY = 0.01
 """And to be cut off. None at all would be no bound to aiohttp."""
