@@ -74,9 +74,9 @@ def test_batch_is_shown_while_it_runs_and_its_end_to_who_looks(tmp_path, endless
         lines = events(url)
         assert next(lines) == "event: update"
         process.send_signal(signal.SIGINT)
-        *_, last, ended, whole = lines
+        *updates, ended, whole = lines
         assert process.wait(SECONDS) == 130
-    assert "The last session ended early: interrupted." in last
+    assert "The last session ended early: interrupted." in "".join(updates)
     assert (ended, whole) == ("event: end", 'data: {"whole": true}')
     with pytest.raises(urllib.error.URLError):
         fetched(url)
@@ -111,9 +111,9 @@ def test_load_is_shown_while_it_runs_and_its_end_to_who_looks(tmp_path, endless,
         lines = events(url)
         assert next(lines) == "event: update"
         process.send_signal(signal.SIGINT)
-        *_, last, ended, whole = lines
+        *updates, ended, whole = lines
         assert process.wait(SECONDS) == 130
-    assert end in re.sub("<[^>]+>", "", last)
+    assert end in re.sub("<[^>]+>", "", "".join(updates))
     assert (ended, whole) == ("event: end", 'data: {"whole": true}')
 
 
@@ -127,10 +127,10 @@ def test_batch_of_another_process_is_shown_until_that_has_gone(tmp_path, endless
             lines = events(url)
             assert next(lines) == "event: update"
             working.kill()
-            *_, last, ended, _ = lines
+            *updates, ended, _ = lines
             out, _ = looking.communicate(timeout=SECONDS)
             assert looking.returncode == 0
-    assert "The last session stopped without a word" in last
+    assert "The last session stopped without a word" in "".join(updates)
     assert ended == "event: end"
     assert out.startswith("b: ")
     assert "opus-async batch resume b" in out
