@@ -7,6 +7,7 @@
   const bar = document.querySelector(".live");
   const held = new Map(); // name of a part -> its new HTML, which waits until nothing in it is selected
   let failures = 0;
+  let gaveUp = false;
 
   function say(state, words) {
     bar.className = `live ${state}`;
@@ -104,7 +105,8 @@
       source.close();
       failures += 1;
       if (failures > TRIES) {
-        say("lost", "No connection: the process has gone. This is how it stood when it was seen last.");
+        gaveUp = true;
+        say("lost", "No connection: the run has ended, or is out of reach. This is how it stood when it was seen last.");
       } else {
         say("lost", "No connection; trying again.");
         setTimeout(listen, 1000 * failures);
@@ -112,6 +114,12 @@
     });
   }
 
+  document.addEventListener("visibilitychange", () => { // a machine that slept, a tunnel that is there again
+    if (!gaveUp || document.hidden) return;
+    gaveUp = false;
+    failures = 0;
+    listen();
+  });
   document.documentElement.style.overflowAnchor = "none"; // the browser's own way would move it twice
   listen();
 })();

@@ -114,11 +114,16 @@ def test_page_whose_server_is_gone_says_so_and_gives_up(batch, tmp_path):
         open_live(browser, page)
         browser.value(AT_ONCE)
         page.kill()
-        wait_until(browser, f"{BAR}.includes('the process has gone')")
+        wait_until(browser, f"{BAR}.includes('out of reach')")
         asked = len(browser.requests)
         assert asked == 2 + 5
         browser.next_frame()
         assert len(browser.requests) == asked
+        browser.value(
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )  # as who comes back to it causes
+        wait_until(browser, f"{BAR}.includes('out of reach')")
+        assert len(browser.requests) == asked + 6
 
 
 def test_page_leaves_a_selection_until_it_is_dropped(batch, tmp_path):
