@@ -14,6 +14,8 @@
     if (bar.textContent !== words) bar.textContent = words; // a screen reader reads each change
   }
 
+  const tryAgain = () => say("lost", "No connection; trying again.");
+
   const nameOf = (part) => part.getAttribute("aria-labelledby") || part.localName;
   const shown = () => new Map([...main.children].filter((part) => part !== bar).map((part) => [nameOf(part), part]));
 
@@ -108,7 +110,7 @@
         gaveUp = true;
         say("lost", "No connection: the run has ended, or is out of reach. This is how it stood when it was seen last.");
       } else {
-        say("lost", "No connection; trying again.");
+        tryAgain();
         setTimeout(listen, 1000 * failures);
       }
     });
@@ -118,6 +120,7 @@
     if (!gaveUp || document.hidden) return;
     gaveUp = false;
     failures = 0;
+    tryAgain();
     listen();
   });
   document.documentElement.style.overflowAnchor = "none"; // the browser's own way would move it twice
