@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.documents import documents
 from benchmarks.harness.comparison import Comparison, Coroutine, Side
@@ -25,71 +25,92 @@ _BARE = {"naive aiohttp": "naive", "tuned aiohttp": "tuned", "raw asyncio": "raw
 """Besides, httpx and opus-aaico: tens of milliseconds a job at 64 in flight, left out where it is more."""
 _LOCUST = {"Locust HttpUser": "HttpUser", "Locust FastHttpUser": "FastHttpUser"}
 """These run on gevent, and text jobs alone."""
-_CONDITIONS: tuple[tuple[str, Loop, int], ...] = (
-    ("document", "asyncio", 64),
-    ("text", "uvloop", 64),
-    ("text", "asyncio", 64),
-    ("document", "uvloop", 64),
-    ("document", "asyncio", 512),
-    ("text", "asyncio", 512),
-    ("document", "uvloop", 512),
-    ("text", "uvloop", 512),
+_COUNT = 1000
+_WARM = 1500
+"""Jobs that are measured; and jobs of ours before them, because a new client begins with few requests a
+second, see :mod:`opus_async.transport.slow_start`. What that costs is a condition of its own."""
+_FEW = 128
+"""Jobs of those that take tens of milliseconds for each."""
+
+
+class _Condition(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        kind: ``document`` or ``text``.
+        loop: The event loop.
+        in_flight: Jobs at once.
+        first: Whether the first jobs of new clients are measured, and no later ones.
+    """
+
+    kind: str
+    loop: Loop
+    in_flight: int
+    first: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}, {self.loop}, {self.in_flight} in flight" + ", new clients" * self.first
+
+
+_CONDITIONS = (
+    _Condition("document", "asyncio", 64),
+    _Condition("text", "uvloop", 64),
+    _Condition("text", "asyncio", 64),
+    _Condition("document", "uvloop", 64),
+    _Condition("document", "asyncio", 512),
+    _Condition("text", "asyncio", 512),
+    _Condition("document", "uvloop", 512),
+    _Condition("text", "uvloop", 512),
+    _Condition("text", "asyncio", 64, first=True),
+    _Condition("document", "asyncio", 64, first=True),
 )
 
 
 def run(settings: Settings) -> Iterator[Figure]:
     """Compare whole jobs: text and documents, both loops, few and many in flight."""
-    with serving() as server, documents(settings.size(1024, 8)) as folder:
-        for kind, loop, in_flight in _CONDITIONS[: 3 if settings.smallest else None]:
-            condition = f"{kind}, {loop}, {in_flight} in flight"
-            if not settings.wants(condition):
-                continue
-            arguments = {
-                "url": server.url,
-                "folder": folder if kind == "document" else "",
-                "in_flight": in_flight,
-                "warm": settings.size(in_flight, 4),
-            }
-            yield from Comparison(
-                benchmark="job",
-                condition=condition,
-                unit="job",
-                sides=_sides(settings, loop, arguments, slow=in_flight == 64 and loop == "asyncio"),
-                ratios=_RATIOS,
-            ).figures(settings)
+    with serving() as server, documents(settings.size(_WARM, 8)) as folder:
+        for condition in _CONDITIONS[: 3 if settings.smallest else None]:
+            if settings.wants(condition.name):
+                arguments = {
+                    "url": server.url,
+                    "folder": folder if condition.kind == "document" else "",
+                    "in_flight": condition.in_flight,
+                }
+                yield from Comparison(
+                    benchmark="job",
+                    condition=condition.name,
+                    unit="job",
+                    sides=_sides(settings, condition, arguments),
+                    ratios=_RATIOS,
+                ).figures(settings)
 
 
-def _sides(settings: Settings, loop: Loop, arguments: Mapping[str, Any], *, slow: bool) -> dict[str, Side]:
-    count, few = settings.size(max(400, 2 * arguments["in_flight"]), 8), settings.size(128, 8)
-    clients = "benchmarks.clients"
-    sides: dict[str, Side] = {
-        OURS: Coroutine(target=f"{clients}.ours:jobs", count=count, loop=loop, arguments=arguments)
-    }
-    for name, client in _BARE.items():
-        sides[name] = Coroutine(
-            target=f"{clients}.whole_job:jobs",
+def _sides(settings: Settings, condition: _Condition, arguments: Mapping[str, Any]) -> dict[str, Side]:
+    clients, loop, in_flight = "benchmarks.clients", condition.loop, condition.in_flight
+    if condition.first:
+        count, few, warm, ours_warm = 400, _FEW, 0, 0
+    else:
+        count, few = settings.size(_COUNT, 8), settings.size(_FEW, 8)
+        warm, ours_warm = settings.size(in_flight, 4), settings.size(_WARM, 4)
+    slow = in_flight == 64 and loop == "asyncio" and not condition.first
+
+    def side(target: str, count: int, warm: int, *needs: str, **more: str) -> Coroutine:
+        return Coroutine(
+            target=f"{clients}.{target}:jobs",
             count=count,
             loop=loop,
-            arguments={**arguments, "client": client},
+            arguments={**arguments, **more, "warm": warm},
+            needs=needs,
         )
+
+    sides: dict[str, Side] = {OURS: side("ours", count, ours_warm)}
+    for name, client in _BARE.items():
+        sides[name] = side("whole_job", count, warm, client=client)
     if slow:
-        sides["httpx"] = Coroutine(
-            target=f"{clients}.whole_job:jobs",
-            count=few,
-            loop=loop,
-            arguments={**arguments, "client": "httpx_client"},
-            needs=("httpx",),
-        )
-        sides["opus-aaico"] = Coroutine(
-            target=f"{clients}.aaico:jobs", count=few, loop=loop, arguments=arguments, needs=("opus_aaico",)
-        )
-    if loop == "asyncio" and not arguments["folder"]:
-        users = {name: value for name, value in arguments.items() if name != "folder"}
+        sides["httpx"] = side("whole_job", few, warm, "httpx", client="httpx_client")
+        sides["opus-aaico"] = side("aaico", few, warm, "opus_aaico")
+    if loop == "asyncio" and condition.kind == "text" and not condition.first:
         for name, user in _LOCUST.items():
-            sides[name] = Coroutine(
-                target=f"{clients}.locust_users:jobs",
-                count=count,
-                arguments={**users, "user": user},
-                needs=("locust",),
-            )
+            sides[name] = side("locust_users", count, warm, "locust", user=user)
     return sides

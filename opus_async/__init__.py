@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TransportError,
         UploadError,
         ValidationFailed,
+        WorkflowChanged,
     )
     from opus_async.events import (
         Event,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         RequestKind,
         RequestRetried,
         RequestSent,
+        RequestUnanswered,
         SchemaWarning,
         UploadProgress,
     )
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         JobResults,
         JobStatus,
         Notice,
+        OutputField,
         OutputValue,
         UploadedFile,
         Workflow,
@@ -109,6 +112,7 @@ _HOMES = {
         "TransportError",
         "UploadError",
         "ValidationFailed",
+        "WorkflowChanged",
     ),
     "opus_async.events": (
         "Event",
@@ -121,6 +125,7 @@ _HOMES = {
         "RequestKind",
         "RequestRetried",
         "RequestSent",
+        "RequestUnanswered",
         "SchemaWarning",
         "UploadProgress",
     ),
@@ -135,6 +140,7 @@ _HOMES = {
         "JobResults",
         "JobStatus",
         "Notice",
+        "OutputField",
         "OutputValue",
         "UploadedFile",
         "Workflow",
@@ -194,6 +200,7 @@ __all__ = [
     "Notice",
     "OpusClient",
     "OpusError",
+    "OutputField",
     "OutputValue",
     "PermissionDenied",
     "ProblemCode",
@@ -203,6 +210,7 @@ __all__ = [
     "RequestKind",
     "RequestRetried",
     "RequestSent",
+    "RequestUnanswered",
     "RetryPolicy",
     "SchemaWarning",
     "ServerError",
@@ -214,6 +222,7 @@ __all__ = [
     "UploadedFile",
     "ValidationFailed",
     "Workflow",
+    "WorkflowChanged",
     "__version__",
 ]
 

@@ -12,6 +12,7 @@ class ErrorCode(StrEnum):
     UNEXPECTED = "unexpected"
     CONFIGURATION = "configuration"
     INVALID_INPUTS = "invalid_inputs"
+    WORKFLOW_CHANGED = "workflow_changed"
     REFUSED = "refused"
     AUTHENTICATION = "authentication"
     PERMISSION_DENIED = "permission_denied"

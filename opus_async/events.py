@@ -77,6 +77,8 @@ class CurrentJob:
 
 
 NO_CURRENT_JOB = CurrentJob()
+current_jobs: ContextVar[tuple[CurrentJob, ...]] = ContextVar("opus_async current jobs", default=())
+"""The jobs that a request of the current task serves, where they are several; empty otherwise."""
 current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", default=NO_CURRENT_JOB)
 """The job of the current task; set by what runs a job, so that its requests need not be told."""
 
@@ -129,6 +131,35 @@ class RequestSent(_OfRequest):
     method: str
     url: str
     status: int
+    waited: float = 0.0
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestUnanswered(_OfRequest):
+    """One attempt of one request got no complete answer, whether or not another follows.
+
+    Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        index: As in :class:`RequestSent`.
+        key: As in :class:`RequestSent`.
+        job_id: As in :class:`RequestSent`.
+        attempt: From 1.
+        operation: As in :class:`RequestSent`.
+        kind: What it is for.
+        method: The HTTP method.
+        url: Without its query.
+        failure: ``UNSENT`` where no byte of it can have left, else ``BROKEN``.
+        waited: As in :class:`RequestSent`.
+        seconds: From getting its slot to the failure.
+    """
+
+    operation: str
+    kind: RequestKind
+    method: str
+    url: str
+    failure: FailureClass
     waited: float = 0.0
     seconds: float
 
@@ -273,6 +304,7 @@ class SchemaWarning(_Timed):
 
 Event: TypeAlias = (
     RequestSent
+    | RequestUnanswered
     | RequestRetried
     | HostTroubled
     | JobStageChanged

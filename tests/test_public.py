@@ -330,6 +330,7 @@ TREE = {
     "DeadlineExceeded": ("OpusError", "TimeoutError"),
     "AmbiguousExecution": ("OpusError",),
     "ManifestError": ("OpusError", "ValueError"),
+    "WorkflowChanged": ("OpusError",),
     "LoadRefused": ("OpusError", "ValueError"),
     "LedgerError": ("OpusError",),
     "LedgerBusy": ("LedgerError",),

@@ -61,7 +61,7 @@ def _call(user: Any, method: str, path: str, body: object = None, name: str | No
     return user.client.request(method, path, json=body, headers=_HEADERS, name=name).json()
 
 
-def jobs(meter: Meter, count: int, *, user: str, url: str, in_flight: int, warm: int) -> None:
+def jobs(meter: Meter, count: int, *, user: str, url: str, folder: str, in_flight: int, warm: int) -> None:
     """Run so many text jobs, by as many users as may be in flight, after some to warm up.
 
     Args:
@@ -69,9 +69,11 @@ def jobs(meter: Meter, count: int, *, user: str, url: str, in_flight: int, warm:
         count: Of jobs.
         user: ``HttpUser``, which sends by requests, or ``FastHttpUser``, by geventhttpclient.
         url: Of the platform.
+        folder: None: these users send no files.
         in_flight: Users.
         warm: Jobs before.
     """
+    assert not folder
     work = _Work(in_flight)
     tasks = [functools.partial(_text_job, work=work)]
     kind = type("TextUser", (_KINDS[user],), {"tasks": tasks})

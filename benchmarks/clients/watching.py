@@ -38,10 +38,9 @@ async def jobs(meter: Meter, count: int, *, url: str) -> dict[str, object]:
             queue = watcher._queue  # noqa: SLF001 - what was due when is known nowhere else
             take_due = queue.take_due
 
-            def taken() -> object:
-                due = take_due()
+            def taken(now: float) -> object:
+                due = take_due(now)
                 if due is not None:
-                    now = asyncio.get_running_loop().time()
                     late.extend(now - job.ready for job in due[1])
                     sent.append(time.monotonic())
                 return due

@@ -27,6 +27,7 @@ examples:
   opus-async workflow show B9uGJfZ3CFwOdMKH
   opus-async workflow show B9uGJfZ3CFwOdMKH --version 3
   opus-async workflow show B9uGJfZ3CFwOdMKH --json | jq '.inputs[].display_name'
+  opus-async workflow show B9uGJfZ3CFwOdMKH --python > invoice.py
 """
 
 
@@ -39,12 +40,14 @@ class ShowOptions(ConnectionOptions):
         version_number: A version by number; None for the latest active one.
         version_id: A version by UUID; wins over the number.
         json: Whether to print JSON.
+        python: Whether to print a Python module.
     """
 
     workflow_id: str
     version_number: int | None
     version_id: str | None
     json: bool
+    python: bool
 
 
 OPTIONS = ShowOptions
@@ -63,7 +66,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("workflow_id", type=opus_entry.workflow_id, metavar="ID", help=opus_entry.WORKFLOW_ID)
     connection.add_version(show, "a version number; default: the latest active")
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
-    show.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    form.add_argument(
+        "--python", action="store_true", help="a Python module on stdout: the inputs and outputs as types"
+    )
     opus_entry.configure(show)
     add_everywhere(show, shown=False)
     show.set_defaults(module=sys.modules[__name__])
@@ -74,6 +81,11 @@ def run(options: ShowOptions) -> int:
     workflow = drive(_get(options))
     if options.json:
         print(json.dumps(as_json(workflow), indent=2, ensure_ascii=False))
+        return Exit.OK
+    if options.python:
+        from opus_async.typed import python_module
+
+        print(python_module(workflow), end="")
         return Exit.OK
     print("\n".join(_lines(workflow)))
     print(f"\nTry: {example(workflow, options.api)}", file=sys.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -38,6 +38,10 @@ class JobTracker(Generic[StateT]):
         """The state of the job that the current task works for; None for none that is known."""
         found = self._jobs.get(id(current_job.get()))
         return None if found is None else found.state
+
+    def states(self, jobs: Iterable[CurrentJob]) -> list[StateT]:
+        """The states of these jobs, as far as they are known."""
+        return [found.state for job in jobs if (found := self._jobs.get(id(job))) is not None]
 
     def begin(self, event: JobStageChanged, state: StateT) -> None:
         """Keep a state for the job that enters its first stage. Not of one that nothing is known of."""

@@ -8,26 +8,36 @@
         ...
 
 Each job is a span, ``opus job``, that has a span for each of its stages and, below these, one for each
-request, by the semantic conventions of HTTP clients. A request that serves no job, or many, is a span of its
-own. Whoever awaits ``opus.run`` within a span has the job below it. No trace context leaves in a request.
+attempt of a request, answered or not, by the semantic conventions of HTTP clients. A request that serves many
+jobs, one poll for all of them say, is a span of its own with a link to each; one that serves none has no
+links. Whoever awaits ``opus.run`` within a span has the job below it. No trace context leaves in a request.
 What exports all this is up to the application's SDK; without one, the API does nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from opus_async.contrib.job_tracker import JobTracker, is_end
 from opus_async.errors import ConfigurationError
-from opus_async.events import Event, HostTroubled, JobStageChanged, RequestRetried, RequestSent
+from opus_async.events import (
+    Event,
+    HostTroubled,
+    JobStageChanged,
+    RequestRetried,
+    RequestSent,
+    RequestUnanswered,
+    current_jobs,
+)
 from opus_async.stages import DONE, PAUSED
 
 try:
     from opentelemetry import metrics, trace
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+    from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError as error:
     if error.name is None or not error.name.startswith("opentelemetry"):
         raise
@@ -36,6 +46,9 @@ except ModuleNotFoundError as error:
     ) from None
 
 _NAME = "opus_async"
+_SCHEMA = "https://opentelemetry.io/schemas/1.27.0"
+"""The version of the semantic conventions that spans and metrics of requests follow."""
+_PORTS = {"http": 80, "https": 443}
 _NANOSECONDS = 1_000_000_000
 _FAILED = 400
 _COMPLETED = "COMPLETED"
@@ -67,8 +80,9 @@ class OpenTelemetryListener:
     def __init__(
         self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
-        meter = metrics.get_meter(_NAME, meter_provider=meter_provider)
+        version = import_module(_NAME).__version__  # by name: no step up to the package
+        self._tracer = trace.get_tracer(_NAME, version, tracer_provider, _SCHEMA)
+        meter = metrics.get_meter(_NAME, version, meter_provider, _SCHEMA)
         self._request = meter.create_histogram(
             "http.client.request.duration",
             "s",
@@ -102,8 +116,8 @@ class OpenTelemetryListener:
     def __call__(self, event: Event) -> None:
         """Take an event."""
         match event:
-            case RequestSent():
-                self._sent(event)
+            case RequestSent() | RequestUnanswered():
+                self._tried(event)
             case RequestRetried():
                 self._retried(event)
             case JobStageChanged():
@@ -166,31 +180,36 @@ class OpenTelemetryListener:
 
     # Requests
 
-    def _sent(self, event: RequestSent) -> None:
+    def _tried(self, event: RequestSent | RequestUnanswered) -> None:
+        """One attempt of a request, answered or not."""
         parts = urlsplit(event.url)
         attributes: dict[str, str | int] = {
             "http.request.method": event.method,
-            "http.response.status_code": event.status,
             "server.address": parts.hostname or "",
+            "server.port": parts.port or _PORTS.get(parts.scheme, 0),
             "opus_async.operation": event.operation,
         }
-        if parts.port is not None:
-            attributes["server.port"] = parts.port
-        failed = event.status >= _FAILED
-        if failed:
-            attributes["error.type"] = str(event.status)
+        if isinstance(event, RequestSent):
+            attributes["http.response.status_code"] = event.status
+            error = str(event.status) if event.status >= _FAILED else None
+        else:
+            error = event.failure.value
+        if error is not None:
+            attributes["error.type"] = error
         self._request.record(event.seconds, attributes)
         self._wait.record(event.waited, {"opus_async.operation": event.operation})
         job = self._tracker.current()
+        again = {"http.request.resend_count": event.attempt - 1} if event.attempt > 1 else {}
         ended = _nanoseconds(event.timestamp)
         span = self._tracer.start_span(
             f"{event.method} {event.operation}",
             None if job is None else _below(job.stage),
             SpanKind.CLIENT,
-            {**attributes, "url.full": event.url, "http.request.resend_count": event.attempt - 1},
+            {**attributes, **again, "url.full": event.url},
+            [Link(each.stage.get_span_context()) for each in self._tracker.states(current_jobs.get())],
             start_time=ended - _nanoseconds(event.seconds),
         )
-        if failed:
+        if error is not None:
             span.set_status(Status(StatusCode.ERROR))
         span.end(ended)
 

@@ -26,6 +26,7 @@ from opus_async.events import (
     JobStageChanged,
     RequestRetried,
     RequestSent,
+    RequestUnanswered,
     UploadProgress,
 )
 from opus_async.stages import DONE, PAUSED
@@ -57,6 +58,7 @@ class PrometheusListener:
     - ``opus_async_requests_total{operation, kind, status}``
     - ``opus_async_request_seconds{operation}``
     - ``opus_async_request_wait_seconds{operation}``: for a slot, a rate, the end of a pause
+    - ``opus_async_unanswered_total{operation, failure}``: attempts without an answer, repeated or not
     - ``opus_async_retries_total{operation, failure}``
     - ``opus_async_uploaded_bytes_total``
     - ``opus_async_jobs_total{status}``: ``unknown`` without a known end, ``given_up`` when cancelled here
@@ -82,6 +84,7 @@ class PrometheusListener:
             return Gauge(name, text, labels, namespace=namespace, registry=registry)
 
         self._requests = counter("requests_total", "Requests answered.", "operation", "kind", "status")
+        self._unanswered = counter("unanswered_total", "Attempts that got no answer.", "operation", "failure")
         self._retries = counter(
             "retries_total", "Attempts that failed and were repeated.", "operation", "failure"
         )
@@ -104,6 +107,8 @@ class PrometheusListener:
                 self._requests.labels(event.operation, event.kind.value, event.status).inc()
                 self._request.labels(event.operation).observe(event.seconds)
                 self._wait.labels(event.operation).observe(event.waited)
+            case RequestUnanswered():
+                self._unanswered.labels(event.operation, event.failure.value).inc()
             case RequestRetried():
                 self._retries.labels(event.operation, event.failure.value).inc()
             case JobStageChanged():

@@ -5,6 +5,7 @@
     OpusError                        job_id and stage, where they are known
     ├── ConfigurationError           no key, an unusable base URL: nothing was sent
     ├── InvalidInputs                a caller's inputs do not fit the workflow: nothing was sent
+    ├── WorkflowChanged              a workflow is not as its Python module says
     ├── APIError                     the platform refused a request, or failed to serve it
     │   ├── AuthenticationError      401: the key is missing, wrong or expired
     │   ├── PermissionDenied         403: the user behind the key may not do this
@@ -51,7 +52,13 @@ from opus_async.errors.responses import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.errors.usage import ConfigurationError, InvalidInputs, LoadRefused, ManifestError
+from opus_async.errors.usage import (
+    ConfigurationError,
+    InvalidInputs,
+    LoadRefused,
+    ManifestError,
+    WorkflowChanged,
+)
 
 __all__ = [
     "APIError",
@@ -81,6 +88,7 @@ __all__ = [
     "TransportError",
     "UploadError",
     "ValidationFailed",
+    "WorkflowChanged",
     "first_error",
     "with_hint",
 ]

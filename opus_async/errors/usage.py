@@ -37,6 +37,21 @@ class InvalidInputs(OpusError, ValueError):
         super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)
 
 
+class WorkflowChanged(OpusError):
+    """A workflow is not as it was when its Python module was written: see :mod:`opus_async.typed`.
+
+    Attributes:
+        problems: One sentence for each input or output, naming it by its display name.
+    """
+
+    error_code = ErrorCode.WORKFLOW_CHANGED
+    usual_action = NextAction.CORRECT_INPUTS
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  - ".join((message, *self.problems)))
+
+
 class ManifestError(OpusError, ValueError):
     """A manifest cannot be run as it is, or does not fit the batch directory; nothing was sent.
 

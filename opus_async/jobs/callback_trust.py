@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 
 from opus_async.jobs import polling
 
-log = logging.getLogger("opus_async.jobs.watch")
+log = logging.getLogger("opus_async.jobs")
 
 PROBES = 3
 """Jobs of a workflow that are polled as if there were no callbacks, until it is known whether any come."""

@@ -21,7 +21,7 @@ from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import BoundT, IdTaken, Platform, ReadyT, RecoveredJob, RetryRequest
 
-log = logging.getLogger("opus_async.jobs.lifecycle")
+log = logging.getLogger("opus_async.jobs")
 
 MAX_CREATES = 5
 """Jobs made for one request: an id that comes twice comes from a cache in between, which soon runs out."""

@@ -49,7 +49,7 @@ from opus_async.tasks import is_cancelled
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.wait_clock import WaitClock, wait_clock
 
-log = logging.getLogger("opus_async.jobs.lifecycle")
+log = logging.getLogger("opus_async.jobs")
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):

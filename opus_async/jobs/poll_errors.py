@@ -31,7 +31,7 @@ from opus_async.errors import (
 )
 from opus_async.jobs.watched import WatchedJob
 
-log = logging.getLogger("opus_async.jobs.watch")
+log = logging.getLogger("opus_async.jobs")
 
 DENIALS_BELIEVED = 3
 """Consecutive denials that are believed (401, 403, 404 of a foreign job): one can be a gateway's."""

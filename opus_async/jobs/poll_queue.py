@@ -54,9 +54,8 @@ class PollQueue:
         self._workflows[source, workflow_id] = workflow  # at the end: the first was not asked for longest
         return workflow
 
-    def schedule(self, job: WatchedJob, due: float) -> None:
+    def schedule(self, job: WatchedJob, due: float, now: float) -> None:
         """Poll this job at this time of the loop's clock, instead of whenever it was due."""
-        now = asyncio.get_running_loop().time()
         due = job.by_deadline(due, now)
         job.ready = max(due, now)
         self._set_due(job, due)
@@ -100,9 +99,8 @@ class PollQueue:
         job.entry, job.due = next(self._entries), due
         job.workflow.add(due, job)
 
-    def take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
+    def take_due(self, now: float) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
         """The jobs of the next poll, which are busy from now on; None when none is due."""
-        now = asyncio.get_running_loop().time()
         while (workflow := self._most_urgent(now)) is not None:
             workflow.queued_for = math.inf
             taken = workflow.take_due(now)
@@ -119,9 +117,9 @@ class PollQueue:
         self._idle.append(sleeper)
         await sleeper
 
-    def wake_for_due(self) -> None:
+    def wake_for_due(self, now: float) -> None:
         """End the wait of one worker now if something is due, or when something is."""
-        if self._queue and self._queue[0][0] <= asyncio.get_running_loop().time():
+        if self._queue and self._queue[0][0] <= now:
             self.wake_worker()
         else:
             self._arm()

@@ -29,7 +29,7 @@ from opus_async.platform import (
     nothing,
 )
 
-log = logging.getLogger("opus_async.jobs.start")
+log = logging.getLogger("opus_async.jobs")
 
 MAX_START_REQUESTS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
 """Orders for one job in all, by ``RetryPolicy.on_ambiguous``."""

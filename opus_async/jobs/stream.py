@@ -40,7 +40,7 @@ ItemT = TypeVar("ItemT")
 NAMED = 20
 """Jobs that the line about an ended stream names; ``JobStream.abandoned`` has all that go on."""
 
-log = logging.getLogger("opus_async.jobs.stream")
+log = logging.getLogger("opus_async.jobs")
 
 
 class RowKind(NamedTuple):

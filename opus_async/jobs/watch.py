@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 
 from opus_async.errors import OpusError, ProtocolError
-from opus_async.events import NO_CURRENT_JOB, current_job
+from opus_async.events import NO_CURRENT_JOB, current_job, current_jobs
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import EarlyCallbacks
 from opus_async.jobs.due_times import DueTimes
@@ -189,7 +189,7 @@ class Watcher:
             self._expect_callback(job)
         self._add(job)
         at_once = poll_now or job.called or until <= now
-        self._queue.schedule(job, now if at_once else self._due_times.next_due(job, now))
+        self._queue.schedule(job, now if at_once else self._due_times.next_due(job, now), now)
         self._start_worker()
         return job
 
@@ -202,12 +202,13 @@ class Watcher:
         """Poll this job now, because a callback named it. The callback itself is not trusted."""
         if remote_id not in self._jobs:
             self._early.add(remote_id)
+        now = asyncio.get_running_loop().time()
         for job in self._with_id(remote_id):
             if job.busy:
                 job.woken = True
             else:
                 job.called = True
-                self._queue.schedule(job, asyncio.get_running_loop().time())
+                self._queue.schedule(job, now, now)
 
     async def close(self) -> None:
         """Stop the workers. Whoever still waits gets an OpusError; the jobs go on."""
@@ -301,7 +302,7 @@ class Watcher:
             job.is_probe = True
             trust.probes += 1
             now = asyncio.get_running_loop().time()
-            self._queue.schedule(job, self._due_times.next_due(job, now))
+            self._queue.schedule(job, self._due_times.next_due(job, now), now)
 
     def _in_callback_wait(self, workflow: WatchedWorkflow) -> Iterator[WatchedJob]:
         for job in self._all():
@@ -328,11 +329,13 @@ class Watcher:
             self._workers -= 1
 
     async def _poll_until_none_is_left(self, clock: WaitClock) -> None:
+        time = asyncio.get_running_loop().time
         while self._jobs:
-            due = self._queue.take_due()
+            now = time()
+            due = self._queue.take_due(now)
             if due:
-                self._queue.wake_for_due()  # one worker wakes the next
-                await self._poll(*due, clock)
+                self._queue.wake_for_due(now)  # one worker wakes the next
+                await self._poll(*due, clock, time)
             else:
                 await self._queue.wait()
 
@@ -344,9 +347,17 @@ class Watcher:
 
     # One poll
 
-    async def _poll(self, workflow: WatchedWorkflow, jobs: list[WatchedJob], clock: WaitClock) -> None:
-        current_job.set(jobs[0].current if len(jobs) == 1 else NO_CURRENT_JOB)
-        asked = asyncio.get_running_loop().time()
+    async def _poll(
+        self,
+        workflow: WatchedWorkflow,
+        jobs: list[WatchedJob],
+        clock: WaitClock,
+        time: Callable[[], float],
+    ) -> None:
+        alone = len(jobs) == 1
+        current_job.set(jobs[0].current if alone else NO_CURRENT_JOB)
+        current_jobs.set(() if alone else tuple(job.current for job in jobs))
+        asked = time()
         try:
             seen = await workflow.source.poll(workflow.workflow_id, [job.remote_id for job in jobs])
         except OpusError as error:
@@ -358,7 +369,7 @@ class Watcher:
         finally:
             for job in jobs:
                 job.busy = False
-        now, waited = asyncio.get_running_loop().time(), clock.take()
+        now, waited = time(), clock.take()
         for job in jobs:
             if job.is_over:
                 continue
@@ -371,7 +382,8 @@ class Watcher:
             else:
                 self._status(job, answer, asked, now)
             self._schedule_next(job, asked, now)
-        self._take_others(workflow, jobs, seen, asked)
+        if len(jobs) > 1 or len(seen) > 1:
+            self._take_others(workflow, jobs, seen, asked, time())
 
     def _take_others(
         self,
@@ -379,12 +391,12 @@ class Watcher:
         jobs: list[WatchedJob],
         seen: Mapping[str, JobStatus | OpusError],
         asked: float,
+        now: float,
     ) -> None:
         """Take what a poll, begun at ``asked``, told of other jobs of the workflow than it asked about."""
         polled = {job.remote_id for job in jobs}
         if len(seen) <= len(polled):
             return
-        now = asyncio.get_running_loop().time()
         for remote_id, answer in seen.items():
             if remote_id in polled or isinstance(answer, OpusError):
                 continue
@@ -402,7 +414,7 @@ class Watcher:
             return
         due = now if job.woken else self._due_times.next_due(job, now)
         job.called, job.woken = job.called or job.woken, False
-        self._queue.schedule(job, due)
+        self._queue.schedule(job, due, now)
 
     def _status(self, job: WatchedJob, status: JobStatus, asked: float, now: float) -> None:
         job.failing_since, job.consecutive_errors, job.denials = None, 0, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +19,6 @@ from opus_async.load.spec import ClosedLoad, Plan
 from opus_async.load.values import DropReason
 from opus_async.tasks import start_in
 from opus_async.text import counted
-
-log = logging.getLogger("opus_async.load")
 
 _STARTS_A_TURN = 32
 """Jobs started before the loop gets its turn, where several are due at once."""

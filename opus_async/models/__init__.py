@@ -11,7 +11,7 @@ from opus_async.models.files import DownloadedFile, UploadedFile
 from opus_async.models.jobs import FinishedJob, JobDetail, JobRequest, Notice
 from opus_async.models.results import JobResults, OutputValue
 from opus_async.models.status import JobStatus
-from opus_async.models.workflow import InputField, Workflow
+from opus_async.models.workflow import InputField, OutputField, Workflow
 
 __all__ = [
     "NODE_FAILED",
@@ -26,6 +26,7 @@ __all__ = [
     "JobResults",
     "JobStatus",
     "Notice",
+    "OutputField",
     "OutputValue",
     "UploadedFile",
     "Workflow",

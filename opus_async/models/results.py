@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,15 +48,20 @@ class JobResults:
         """Display name -> value. A display name used twice is followed by its variable in brackets."""
         named: dict[str, Any] = {}
         for output in self.values:
-            name, number = output.display_name, 1
-            while name in named:
-                number += 1
-                again = "" if number == 2 else f" {number}"  # noqa: PLR2004 - the second needs no number
-                name = f"{output.display_name} ({output.variable_name}{again})"
-            named[name] = output.value
+            named[free_name(output.display_name, output.variable_name, named)] = output.value
         return named
 
     @property
     def parsed_outputs(self) -> dict[str, Any]:
         """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
         return {name: parsed(value) for name, value in self.outputs.items()}
+
+
+def free_name(display_name: str, variable_name: str, taken: Container[str]) -> str:
+    """The display name of an output, or, where that is taken, one with the variable in brackets."""
+    name, number = display_name, 1
+    while name in taken:
+        number += 1
+        again = "" if number == 2 else f" {number}"  # noqa: PLR2004 - the second needs no number
+        name = f"{display_name} ({variable_name}{again})"
+    return name

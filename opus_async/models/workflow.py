@@ -53,6 +53,27 @@ class InputField:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputField:
+    """One output of a workflow, as its schema describes it. What a job gives can be of another type.
+
+    Attributes:
+        variable_name: The key on the wire; it changes when the workflow is edited.
+        display_name: What a person sees in the Opus builder. Not promised to be unique.
+        type: As in :class:`InputField`.
+        nullable: Whether a job may leave it out.
+        item_type: For ``array``: the type of its items where the schema tells.
+        raw: The field as the platform sent it.
+    """
+
+    variable_name: str
+    display_name: str
+    type: str
+    nullable: bool = False
+    item_type: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """A workflow and the inputs it expects now.
 
@@ -62,6 +83,7 @@ class Workflow:
         description: As people see it; empty where not told.
         inputs: Variable name -> field, in the schema's order.
         outputs: Variable name -> display name, where the schema tells; empty otherwise.
+        output_fields: Variable name -> field, of the same outputs in the schema's order.
         version: The version that answered, where told.
         version_id: Its UUID, where told.
         workspace_id: Where it lives, where told; files must be uploaded to the same workspace.
@@ -74,6 +96,7 @@ class Workflow:
     description: str = ""
     inputs: Mapping[str, InputField] = field(default_factory=lambda: EMPTY)
     outputs: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    output_fields: Mapping[str, OutputField] = field(default_factory=lambda: EMPTY, repr=False)
     version: int | None = None
     version_id: str | None = None
     workspace_id: str | None = None

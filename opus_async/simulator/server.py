@@ -41,7 +41,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("opus_async.simulator")
 _LOGGER.addFilter(_is_ours)
 
 

@@ -1,10 +1,10 @@
-"""One attempt of a request: its number, and the event that tells of its response."""
+"""One attempt of a request: its number, and the event that tells of its response, or that none came."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from opus_async.events import RequestKind, RequestSent, current_job
+from opus_async.events import FailureClass, RequestKind, RequestSent, RequestUnanswered, current_job
 
 __all__ = ["Attempt"]
 
@@ -43,6 +43,33 @@ class Attempt(NamedTuple):
             method=method,
             url=url,
             status=status,
+            waited=self.waited,
+            seconds=seconds,
+        )
+
+    def unanswered(
+        self, operation: str, method: str, url: str, *, failure: FailureClass, seconds: float
+    ) -> RequestUnanswered:
+        """Make the event of an attempt without a response; arguments as in :meth:`answered`.
+
+        Args:
+            operation: The name of the request.
+            method: The HTTP method.
+            url: The URL without its query.
+            failure: Whether it can have been sent.
+            seconds: From getting its slot to the failure.
+        """
+        job = current_job.get()
+        return RequestUnanswered(
+            index=job.index,
+            key=job.key,
+            job_id=job.job_id,
+            attempt=self.number,
+            operation=operation,
+            kind=self.kind,
+            method=method,
+            url=url,
+            failure=failure,
             waited=self.waited,
             seconds=seconds,
         )

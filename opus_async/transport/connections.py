@@ -31,6 +31,8 @@ log = logging.getLogger("opus_async.transport")
 
 _TURNS_AT_THE_DEADLINE = 3
 """Turns of the loop: while it stood still (a slow callback, a stopped process) the response may have come."""
+_READ_AT_ONCE = 64 * 1024
+"""Bytes: from 128 KiB on, asyncio's size, the C library asks the system for memory at each read."""
 _FINAL = 200
 """The lowest status that ends an exchange; 1xx only announce one."""
 
@@ -105,6 +107,12 @@ class Wire(ResponseHandler):
             self._poll = select.poll()
             self._poll.register(socket.fileno(), select.POLLIN)
         return not self._poll.poll(0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, which is to read in pieces that memory is at hand for."""
+        if hasattr(transport, "max_size"):  # asyncio's own without TLS: it allocates as much for each read
+            transport.max_size = _READ_AT_ONCE
+        super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note that it is closed."""

@@ -47,6 +47,7 @@ class Dispatcher:
         drain: Seconds that :meth:`close` waits for them.
 
     Attributes:
+        active: Whether there are listeners; if not, no event need be built.
         meter: Told of answers; None for none.
     """
 
@@ -55,23 +56,21 @@ class Dispatcher:
     ) -> None:
         self.meter: RequestMeter | None = None
         self._subscriptions = tuple(_Subscription(listener, backlog) for listener in listeners)
+        self.active = bool(self._subscriptions)
         self._backlog = backlog
         self._drain = drain
-
-    @property
-    def active(self) -> bool:
-        """Whether there are listeners; if not, no event need be built."""
-        return bool(self._subscriptions)
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
         """Deliver events to this listener, too, for as long as the block lasts."""
         subscription = _Subscription(listener, self._backlog)
         self._subscriptions = (*self._subscriptions, subscription)
+        self.active = True
         try:
             yield
         finally:
             self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
+            self.active = bool(self._subscriptions)
             subscription.stop()
 
     @contextmanager
@@ -111,17 +110,12 @@ class Relay(Dispatcher):
 
     Args:
         to: Where all events go besides.
-        listeners: Told of those that come here.
+        listeners: Told of those that come here; one at least.
     """
 
     def __init__(self, to: Dispatcher, listeners: Iterable[Listener]) -> None:
         super().__init__(listeners)
         self._to = to
-
-    @property
-    def active(self) -> bool:
-        """Whether anybody listens, here or there."""
-        return super().active or self._to.active
 
     def __call__(self, event: Event) -> None:
         """Deliver an event to the listeners here, and there."""

@@ -43,8 +43,12 @@ class Maker:
         """Whether the running loop is the first that used the object, or none has yet."""
         return self._loop is None or self._loop() is running_loop()
 
-    def check(self) -> None:
+    def check(self) -> asyncio.AbstractEventLoop | None:
         """Raise an error in a fork of that process, and in another loop than the first one.
+
+        Returns:
+            The running loop, for whoever needs it next: asking for it costs a system call; None where none
+            runs.
 
         Raises:
             ConfigurationError: It says what to do.
@@ -57,7 +61,7 @@ class Maker:
             )
         loop = running_loop()
         if loop is None:
-            return
+            return None
         if self._loop is None:
             self._loop = weakref.ref(loop)
         elif (first := self._loop()) is not loop:
@@ -68,6 +72,7 @@ class Maker:
                 f"This client was used in {other}, to which its connections belong. Make a client in this "
                 f"loop (inside of the coroutine that asyncio.run runs), and close it there; nothing was sent"
             )
+        return loop
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

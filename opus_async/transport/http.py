@@ -139,7 +139,7 @@ class Http:
                 the request.
             ConfigurationError: The environment names an unusable proxy.
         """
-        began = asyncio.get_running_loop().time()
+        began = self._session.time()
         seconds = self._request if request.timeout is None else request.timeout
         response = await self._send(request, request.url, began, seconds, began + seconds)
         if response.status in REDIRECTS:
@@ -168,7 +168,7 @@ class Http:
         return await self._exchange(
             "PUT",
             url,
-            began=asyncio.get_running_loop().time(),
+            began=self._session.time(),
             clock=self._unhurried,
             cap=MAX_STORAGE_ANSWER_BYTES,
             headers=headers,
@@ -204,7 +204,7 @@ class Http:
         Raises:
             TransportError: As in :meth:`send`.
         """
-        began = asyncio.get_running_loop().time()
+        began = self._session.time()
         self._session.open()
         origin = self._session.origin(url)
         message = None if origin is None else origin.message("PUT", url, headers, body, typed=False)
@@ -221,7 +221,10 @@ class Http:
         except _FAILURES as error:
             failure = to_transport_error(error, method="PUT", url=url, clock=self._unhurried)
         else:
-            response = _response("PUT", url, answer.status, answer.headers, answer.body, began=began)
+            ended = self._session.time()
+            response = _response(
+                "PUT", url, answer.status, answer.headers, answer.body, began=began, ended=ended
+            )
             return response, answer.unsent
         raise failure  # outside the handler: the cause may hold the URL with its query
 
@@ -245,7 +248,7 @@ class Http:
         return await self._exchange(
             "GET",
             url,
-            began=asyncio.get_running_loop().time(),
+            began=self._session.time(),
             clock=aiohttp.ClientTimeout(
                 total=None, connect=self._connect, sock_read=stall, ceil_threshold=NEVER_ROUND
             ),
@@ -272,7 +275,7 @@ class Http:
             if not request.follow:
                 raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
             url = next_url(request.method, url, status=response.status, location=location)
-            response = await self._send(request, url, began, _left(began, seconds), began + seconds)
+            response = await self._send(request, url, began, self._left(began, seconds), began + seconds)
         if response.status in REDIRECTS and "Location" in response.headers:
             raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
         return response
@@ -303,7 +306,10 @@ class Http:
                 except _FAILURES as error:
                     failure = to_transport_error(error, method=method, url=url, clock=clock)
                 else:
-                    return _response(method, url, answer.status, answer.headers, answer.body, began=began)
+                    ended = self._session.time()
+                    return _response(
+                        method, url, answer.status, answer.headers, answer.body, began=began, ended=ended
+                    )
                 raise failure  # outside the handler: the cause may hold the URL with its query
         return await self._exchange(
             method,
@@ -355,8 +361,14 @@ class Http:
             _abort(body)
             raise
         else:
-            return _response(method, url, answer.status, answer.headers, content, began=began, proxy=proxy)
+            ended = self._session.time()
+            return _response(
+                method, url, answer.status, answer.headers, content, began=began, ended=ended, proxy=proxy
+            )
         raise failure  # outside the handler: the cause may hold the URL with its query
+
+    def _left(self, began: float, seconds: float) -> float:
+        return max(seconds - (self._session.time() - began), 0.001)
 
     def _clock(self, seconds: float) -> aiohttp.ClientTimeout:
         clock = self._clocks.get(seconds)
@@ -395,9 +407,9 @@ def _response(
     content: bytes,
     *,
     began: float,
+    ended: float,
     proxy: str | None = None,
 ) -> Response:
-    ended = asyncio.get_running_loop().time()
     if log.isEnabledFor(logging.DEBUG):
         log.debug("%s %s: %d in %.0f ms", method, without_query(url), status, (ended - began) * 1000)
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -415,8 +427,3 @@ async def _hand_over(answer: aiohttp.ClientResponse, take: Take) -> bytes:
 def _abort(body: object) -> None:
     if isinstance(body, Body):
         body.abort()
-
-
-def _left(began: float, seconds: float) -> float:
-    spent = asyncio.get_running_loop().time() - began
-    return max(seconds - spent, 0.001)

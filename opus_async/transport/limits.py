@@ -38,6 +38,7 @@ class RequestLimiter:
 
     Attributes:
         now: The clock, in seconds.
+        granted_at: When a slot was given last, by the clock.
         throttling: The limits that were learned; the retrier records responses there.
     """
 
@@ -53,6 +54,7 @@ class RequestLimiter:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self.now = _loop_time if time is None else time
+        self.granted_at = 0.0
         self.throttling = Throttling(
             rate, guess=slots, start_slowly=start_slowly, now=self.now, random=random
         )
@@ -107,10 +109,10 @@ class RequestLimiter:
         """
         if self._closed:
             raise _closed_error()
-        self._maker.check()
+        loop = self._maker.check()
         if self._stopped or self._in_use >= self._usable or self._lanes.waiting:
             return False
-        now = self.now()
+        now = self.now() if loop is None or self.now is not _loop_time else loop.time()
         lane = self._lanes.of(priority, operation)
         if self._wait(lane, now) > 0:
             return False
@@ -228,8 +230,8 @@ class RequestLimiter:
         if self._stopped:
             return
         now = self.now()
-        while self._lanes.waiting and self._in_use < self._usable:
-            lane = self._lanes.next(lambda lane: self._wait(lane, now) <= 0)
+        while self._lanes.waiting and self._in_use < self._usable and self.throttling.wait_of_all(now) <= 0:
+            lane = self._lanes.next(lambda lane: self._own_wait(lane, now) <= 0)
             if lane is None:
                 break
             waiter = self._lanes.take(lane)
@@ -240,7 +242,7 @@ class RequestLimiter:
 
     def _wait(self, lane: Lane, now: float) -> float:
         """Seconds until pauses and rates let this lane go, slots apart."""
-        wait = self.throttling.wait(lane.operation, now)
+        wait = 0.0 if self.throttling.is_free else self.throttling.wait(lane.operation, now)
         return wait if lane.bucket is None else max(wait, lane.bucket.wait(now))
 
     def _own_wait(self, lane: Lane, now: float) -> float:
@@ -249,18 +251,21 @@ class RequestLimiter:
         return wait if lane.bucket is None else max(wait, lane.bucket.wait(now))
 
     def _grant(self, lane: Lane, now: float) -> None:
-        self.throttling.take(lane.operation, now)
+        if not self.throttling.is_free:
+            self.throttling.take(lane.operation, now)
         if lane.bucket is not None:
             lane.bucket.take(now)
         self._lanes.had_turn(lane)
         self._in_use += 1
+        self.granted_at = now
 
     def _arm(self, now: float) -> None:
         """Set one timer for the moment when the next may go; none while all slots are in use."""
         if not self._lanes.waiting or self._in_use >= self._usable:
             self._disarm()
             return
-        wait = min(self._wait(lane, now) for lane in self._lanes if lane.queue)
+        wait = min(self._own_wait(lane, now) for lane in self._lanes if lane.queue)
+        wait = max(wait, self.throttling.wait_of_all(now))
         if self._timer is not None:
             if self._timer_at <= now + wait:
                 return

@@ -15,7 +15,7 @@ from typing import TypeVar
 import backoff
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import APIError, MixedUpAnswer, OpusError, TransportError
+from opus_async.errors import APIError, MixedUpAnswer, Obstacle, OpusError, TransportError
 from opus_async.events import Event, FailureClass, RequestKind, RequestRetried, current_job
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.backoff_schedule import BackoffSchedule
@@ -35,6 +35,8 @@ _LEAST_PAUSES = 3
 """Pauses in a row before a request that gets nothing but 429 is given up."""
 _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED})
 """Failures that prove that the request had no effect: after them even an order may be sent again."""
+_WITHOUT_ANSWER = frozenset({Obstacle.NETWORK, Obstacle.CERTIFICATE})
+"""Obstacles on the way to the host and back."""
 _FINAL_CLASSES = frozenset({FailureClass.REFUSED, FailureClass.SHORTAGE})
 """Failures that no further attempt follows; of a shortage, once it has lasted for too long."""
 
@@ -73,7 +75,7 @@ class Retrier:
         breaker: Told of every response; blocks the limiter while the host is down. None for no such check.
         kind: What the requests are for; those of ``Priority.POLL`` are polls.
         notify: Called with a RequestRetried before each wait.
-        clock: Measures attempts, in seconds, in step with the limiter's clock, which it is by default.
+        clock: Measures attempts, in seconds: the limiter's clock, which it is by default, or one in step.
         sleep: Waits so many seconds.
         jitter: From a backoff in seconds to the wait that is taken.
     """
@@ -143,7 +145,9 @@ class Retrier:
                 waited += await self._acquire(
                     priority, operation, number, repeatable=repeatable, request_sent=request_sent
                 )
-            started = self._clock()
+                started = self._clock()
+            else:
+                started = self._limiter.granted_at
             this, waited = Attempt(number, kind, waited), 0.0
             job_clock.sending_begins()
             try:
@@ -159,6 +163,7 @@ class Retrier:
                 job_clock.sending_ends()
                 self._limiter.release()
             took = self._clock() - started
+            self._tell_unanswered(operation, failure.error, this, took)
             if failed is None:
                 failed = _FailedCall(
                     operation=operation,
@@ -289,6 +294,16 @@ class Retrier:
     @property
     def _listened_to(self) -> bool:
         return self._notify is not None and getattr(self._notify, "active", True)
+
+    def _tell_unanswered(self, operation: str, error: OpusError, attempt: Attempt, took: float) -> None:
+        """Tell listeners of an attempt that went out to the network and got no answer."""
+        if self._notify is None or not self._listened_to:
+            return
+        if isinstance(error, TransportError) and error.obstacle in _WITHOUT_ANSWER and error.method:
+            failure = FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
+            self._notify(
+                attempt.unanswered(operation, error.method, error.url, failure=failure, seconds=took)
+            )
 
     def _tell(self, operation: str, failure: Failure, attempt: Attempt, took: float, wait: float) -> None:
         """Log a failure that another attempt follows, and tell listeners."""

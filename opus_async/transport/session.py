@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -70,11 +71,13 @@ class HttpSession:
             never closed here; None to open one.
 
     Attributes:
+        time: The event loop's clock, in seconds.
         proxies: Those of the environment, once our own session is open; None with a caller's session.
     """
 
     def __init__(self, given: aiohttp.ClientSession | None) -> None:
         self.proxies: Proxies | None = None
+        self.time = _loop_time
         self._session = given
         self._ours = given is None
         self._closed = False
@@ -91,7 +94,7 @@ class HttpSession:
             ConfigurationError: In a fork of the process that made it, or the environment names an unusable
                 proxy.
         """
-        self._maker.check()
+        loop = self._maker.check()
         if self._session is None:
             if self._closed:
                 raise TransportError(
@@ -112,6 +115,8 @@ class HttpSession:
                 trust_env=False,
             )
             self._forgotten = weakref.finalize(self, _tell_forgotten, self._session, os.getpid())
+            if loop is not None:
+                self.time = loop.time  # to ask which loop runs costs a system call
         return self._session
 
     def origin(self, url: str) -> Origin | None:
@@ -215,3 +220,7 @@ def _drop(session: aiohttp.ClientSession) -> None:
 def _user_agent() -> str:
     root = import_module(__name__.partition(".")[0])  # by name: no import upwards
     return f"opus-async/{root.__version__}"
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -29,6 +29,7 @@ class Throttling:
         random: A source of numbers in [0, 1).
 
     Attributes:
+        is_free: Whether nothing bounds requests, so that there is nothing to wait for and to take.
         is_probing: Whether the server is down, and single requests find out: what one is told holds for all.
         pauses: Pauses since the last response that was not a throttling.
     """
@@ -50,8 +51,8 @@ class Throttling:
         self._guess = guess
         self._now = now
         self._throttled_since: float | None = None
-        self._is_free = self._is_calm = False
-        """Whether nothing bounds requests; and whether, besides, none was refused since the last response."""
+        self.is_free = self._is_calm = False
+        """The second: whether, besides, none was refused since the last response."""
         self._look()
 
     def operation(self, name: str) -> Operation:
@@ -62,9 +63,11 @@ class Throttling:
 
     def wait(self, operation: Operation, now: float) -> float:
         """Seconds until limits and pauses let a request go; 0 when it may go now."""
-        if self._is_free:
-            return 0.0
-        wait = max(self.shared_wait(now), self.own_wait(operation, now))
+        return max(self.wait_of_all(now), self.own_wait(operation, now))
+
+    def wait_of_all(self, now: float) -> float:
+        """The same by what holds all operations back alike: their limits, and the slow start."""
+        wait = self.shared_wait(now)
         return wait if self._slow_start is None else max(wait, self._slow_start.wait(now))
 
     def shared_wait(self, now: float) -> float:
@@ -79,8 +82,6 @@ class Throttling:
 
     def take(self, operation: Operation, now: float) -> None:
         """Let a request go."""
-        if self._is_free:
-            return
         for each in (self._ceiling, self._slow_start, self._scope.shared, operation.limit):
             if each is not None:
                 each.take(now)
@@ -189,7 +190,7 @@ class Throttling:
     def _look(self) -> None:
         """See whether there is anything to be done for each request."""
         bounded = self._slow_start is not None or any(True for _ in self._scope.limits())
-        self._is_free = not bounded and self._ceiling is None
+        self.is_free = not bounded and self._ceiling is None
         self._is_calm = not bounded and self._throttled_since is None
 
     def _answered(self) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from command_line import leading_to
+from typed_modules import executed
 
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 from opus_async.simulator.builtin import BUILTIN
@@ -138,3 +139,12 @@ def test_types_of_another_spelling_are_checked_before_anything_is_sent(opus, unk
     said = opus("run", ODD, "--input", "View=x", "--input", "Count=five", env=unknown)
     assert said.code == 2
     assert "'Count' (n) wants a whole number, got 'five'" in said.err
+
+
+def test_workflow_show_python_prints_a_module(opus, to):
+    said = opus("workflow", "show", "D0cumentWorkfl0w", "--python", env=to)
+    assert (said.code, said.err) == (0, "")
+    assert executed(said.out).DOCUMENT_CHECK.workflow_id == "D0cumentWorkfl0w"
+    assert said.out == opus("workflow", "show", "D0cumentWorkfl0w", "--python", env=to).out
+    both = opus("workflow", "show", "D0cumentWorkfl0w", "--python", "--json", env=to)
+    assert both.code == 2

@@ -12,7 +12,14 @@ from client_tools import DOCUMENT, TEXT, until
 prometheus_client = pytest.importorskip("prometheus_client")
 
 from opus_async.contrib.prometheus import PrometheusListener, serving  # noqa: E402
-from opus_async.events import FailureClass, HostState, HostTroubled, RequestKind, RequestRetried  # noqa: E402
+from opus_async.events import (  # noqa: E402
+    FailureClass,
+    HostState,
+    HostTroubled,
+    RequestKind,
+    RequestRetried,
+    RequestUnanswered,
+)
 
 
 @pytest.fixture
@@ -89,9 +96,21 @@ def test_retries_and_hosts_are_counted(registry, value):
             wait=1.0,
         )
     )
+    listener(
+        RequestUnanswered(
+            attempt=2,
+            operation="execute",
+            kind=RequestKind.API,
+            method="POST",
+            url="https://opus.example/job/execute",
+            failure=FailureClass.BROKEN,
+            seconds=1.0,
+        )
+    )
     for state in (HostState.UP, HostState.DOWN):
         listener(HostTroubled(host="opus.example", state=state, reason="", seconds=1.0))
     assert value("retries_total", operation="initiate", failure="throttled") == 1
+    assert value("unanswered_total", operation="execute", failure="broken") == 1
     assert value("host_up", host="opus.example") == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -65,21 +66,26 @@ class Reader:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
-        self._python: subprocess.Popen[str] | None = None
+        self._cells: subprocess.Popen[str] | None = None
 
     def close(self) -> None:
-        if self._python is not None:
-            self._python.communicate(timeout=30)
+        if self._cells is not None:
+            self._cells.communicate(timeout=30)
 
     def run(self, block: Block) -> str | None:
         """Run a block; returns what it printed, and None where that says nothing on this machine."""
-        code, out, err = self._bash(block) if block.language == "bash" else self._program(block)
+        if block.language == "bash":
+            code, out, err = self._process("bash", "-euo", "pipefail", "-c", block.code)
+        elif _is_cell(block):
+            code, out, err = self._cell(block)
+        else:
+            code, out, err = self._process(sys.executable, "-W", "error", "-c", block.code)
         assert block.exits in {code, ANY}, f"{block.where} exited with {code}\n{block.code}\n{out}\n{err}"
         return None if code and block.exits == ANY else out
 
-    def _bash(self, block: Block) -> tuple[int, str, str]:
+    def _process(self, *words: str) -> tuple[int, str, str]:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.code],
+            words,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -90,9 +96,9 @@ class Reader:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def _program(self, block: Block) -> tuple[int, str, str]:
-        if self._python is None:
-            self._python = subprocess.Popen(
+    def _cell(self, block: Block) -> tuple[int, str, str]:
+        if self._cells is None:
+            self._cells = subprocess.Popen(
                 [sys.executable, "-W", "error", ROOT / "tests" / "support" / "page_process.py"],
                 cwd=self.folder,
                 env=self.environment,
@@ -100,11 +106,17 @@ class Reader:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        assert self._python.stdin
-        assert self._python.stdout
-        print(json.dumps({"where": block.where, "code": block.code}), file=self._python.stdin, flush=True)
-        code, out, err = json.loads(self._python.stdout.readline())
+        assert self._cells.stdin
+        assert self._cells.stdout
+        print(json.dumps({"where": block.where, "code": block.code}), file=self._cells.stdin, flush=True)
+        code, out, err = json.loads(self._cells.stdout.readline())
         return code, out, err
+
+
+def _is_cell(block: Block) -> bool:
+    """Whether it has an ``await`` outside of a function, as a cell of a notebook may have."""
+    compiled = compile(block.code, block.where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return bool(compiled.co_flags & inspect.CO_COROUTINE)
 
 
 def _alike(line: str) -> str:

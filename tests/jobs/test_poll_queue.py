@@ -44,14 +44,14 @@ async def crowd(queue):
     ]
     workflow.of_known_start.watched = COUNT
     for number, job in enumerate(jobs):
-        queue.schedule(job, loop.time() + FAR + number)
+        queue.schedule(job, loop.time() + FAR + number, loop.time())
     return jobs
 
 
 def taken(queue):
     """The ids of the jobs that are due, in the order in which they are polled."""
     ids = []
-    while due := queue.take_due():
+    while due := queue.take_due(asyncio.get_running_loop().time()):
         ids += [job.remote_id for job in due[1]]
     return ids
 
@@ -80,7 +80,7 @@ async def test_poll_queue_crowd_is_planned_anew_in_turns_of_the_loop(queue, crow
 async def test_poll_queue_job_that_was_scheduled_meanwhile_keeps_its_due_time(queue, crowd):
     now = asyncio.get_running_loop().time()
     queue.plan_anew(crowd[0].workflow, lambda _: now + FAR)
-    queue.schedule(crowd[-1], now)
+    queue.schedule(crowd[-1], now, now)
     await turns()
     assert crowd[-1].due == now
     assert taken(queue) == [crowd[-1].remote_id]
@@ -89,7 +89,7 @@ async def test_poll_queue_job_that_was_scheduled_meanwhile_keeps_its_due_time(qu
 async def test_poll_queue_jobs_that_are_polled_meanwhile_are_left_alone(queue, crowd):
     now = asyncio.get_running_loop().time()
     for job in crowd:
-        queue.schedule(job, now)
+        queue.schedule(job, now, now)
     queue.plan_anew(crowd[0].workflow, lambda _: now + FAR)
     polled = taken(queue)
     assert polled, "it takes several turns"
@@ -123,7 +123,7 @@ def test_queue_is_told_of_another_job_while_its_timer_ends_at_once(loop):
             workflow = queue.workflow(_Source(), f"w{number}")
             workflow.of_known_start.watched = 1
             job = WatchedJob(NOBODY, str(number), workflow, now, NO_CURRENT_JOB, started_now=True)
-            queue.schedule(job, now - late)
+            queue.schedule(job, now - late, now)
         await asyncio.wait_for(queue.wait(), 5)
         assert sorted(taken(queue)) == ["0", "1", "2"]
         queue.clear()

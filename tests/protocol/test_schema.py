@@ -167,6 +167,12 @@ def is_the_invoice_check(workflow, body):
     assert workflow.name == "Invoice check"
     assert workflow.description == "Checks invoices"
     assert dict(workflow.outputs) == {"workflow_output_1": "Verdict"}
+    (verdict,) = workflow.output_fields.values()
+    assert (verdict.variable_name, verdict.display_name, verdict.type) == (
+        "workflow_output_1",
+        "Verdict",
+        "str",
+    )
     assert workflow.raw == body
 
 

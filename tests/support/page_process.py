@@ -1,7 +1,6 @@
-"""Runs the Python blocks of a page, one after the other, for ``tests/docs/test_code.py``.
+"""Runs the blocks of a page that have an ``await`` outside of a function, for ``tests/docs/test_code.py``.
 
-A block with ``await`` outside of a function is run as a notebook runs a cell: in the event loop and with the
-names of those before it. Any other is a program, which begins with nothing.
+As a notebook runs its cells: in one event loop, each with the names of those before it.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
-import inspect
 import io
 import json
 import sys
@@ -20,14 +18,8 @@ NAMES: dict[str, object] = {"__name__": "__main__"}
 
 
 def run(runner: asyncio.Runner, where: str, code: str) -> int:
-    compiled = compile(code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     try:
-        if compiled.co_flags & inspect.CO_COROUTINE:
-            runner.run(eval(compiled, NAMES))
-        else:
-            exec(compiled, {"__name__": "__main__"})
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        runner.run(eval(compile(code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), NAMES))
     except BaseException:  # noqa: BLE001 - told to the test, whatever it is
         traceback.print_exc()
         return 1

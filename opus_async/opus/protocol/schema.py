@@ -14,7 +14,7 @@ from typing import Any
 
 from opus_async.errors import APIError
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
-from opus_async.models import InputField, Workflow
+from opus_async.models import InputField, OutputField, Workflow
 from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol.input_labels import input_problem, quoted
 from opus_async.opus.protocol.input_types import known_type
@@ -48,14 +48,14 @@ def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
         inputs = _inputs_of(layer)
         if inputs is not None:
             fields = {field.variable_name: field for field in _fields(inputs)}
+            outputs = {field.variable_name: _as_output(field) for field in _fields(_outputs_of(layer))}
             return Workflow(
                 workflow_id=workflow_id,
                 name=text(layer.get("name")) or "",
                 description=text(layer.get("description")) or "",
                 inputs=MappingProxyType(fields),
-                outputs=MappingProxyType(
-                    {field.variable_name: field.display_name for field in _fields(_outputs_of(layer))}
-                ),
+                outputs=MappingProxyType({name: field.display_name for name, field in outputs.items()}),
+                output_fields=MappingProxyType(outputs),
                 version=_number_of(first_of(layer, "version", "versionNumber", "version_number")),
                 version_id=identifier(
                     first_of(layer, "workflowVersionId", "workflow_version_id", "versionId", "version_id")
@@ -175,6 +175,17 @@ def _field(variable_name: str, entry: Mapping[str, Any]) -> InputField:
         item_type=item_type and (known_type(item_type) or item_type),
         type_definition=definition,
         raw=entry,
+    )
+
+
+def _as_output(field: InputField) -> OutputField:
+    return OutputField(
+        variable_name=field.variable_name,
+        display_name=field.display_name,
+        type=field.type,
+        nullable=field.nullable,
+        item_type=field.item_type,
+        raw=field.raw,
     )
 
 
