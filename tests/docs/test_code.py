@@ -25,6 +25,7 @@ SET_UP = "python3 -m venv .venv && "
 """How the two commands of README begin: .ci/run runs them."""
 NOT_RUN = {
     "docs/how-to/containers.md": 1,
+    "docs/how-to/load-testing.md": 1,
     "docs/how-to/operativus.md": 1,
     "docs/how-to/proxies.md": 2,
     "docs/how-to/scheduling.md": 1,

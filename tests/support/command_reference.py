@@ -25,6 +25,10 @@ Times are seconds, or have a unit: `90`, `90s`, `5m`, `1h30m`. Options may be sh
 unambiguous. `opus-async COMMAND --help` prints what stands here. What the exit codes mean:
 [Exit codes](exit-codes.md).
 
+`source <(opus-async --print-completion bash)` (`zsh`, `tcsh`; extra `completion`) completes commands, options
+and files in a shell. With the extra `speed` the commands run on uvloop, a faster event loop; a program of yours
+chooses its loop itself (`uvloop.run(main())`).
+
 """
 
 
@@ -91,7 +95,8 @@ def _usage(command: argparse.ArgumentParser) -> str:
         if action.option_strings and action.required
     ]
     given = [_metavar(action) for action in command._actions if not action.option_strings]
-    return " ".join([command.prog, *given, *needed, "[options]"])
+    runs = ["[-- COMMAND ...]"] if command.prog == "opus-async simulate" else []  # it parses that itself
+    return " ".join([command.prog, *given, *needed, "[options]", *runs])
 
 
 def _metavar(action: argparse.Action) -> str:
