@@ -25,9 +25,9 @@ Times are seconds, or have a unit: `90`, `90s`, `5m`, `1h30m`. Options may be sh
 unambiguous. `opus-async COMMAND --help` prints what stands here. What the exit codes mean:
 [Exit codes](exit-codes.md).
 
-`source <(opus-async --print-completion bash)` (`zsh`, `tcsh`; extra `completion`) completes commands, options
-and files in a shell. With the extra `speed` the commands run on uvloop, a faster event loop; a program of yours
-chooses its loop itself (`uvloop.run(main())`).
+With the extra `completion`, `source <(opus-async --print-completion bash)` (`zsh`, `tcsh`) completes
+commands, options and files in a shell. With the extra `speed` the commands run on uvloop, a faster event
+loop; a program of yours chooses its loop itself (`uvloop.run(main())`).
 
 """
 
