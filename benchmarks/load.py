@@ -21,11 +21,11 @@ def run(settings: Settings) -> Iterator[Figure]:
             sides={
                 name: Coroutine(
                     target="benchmarks.clients.load_runs:jobs",
-                    count=settings.size(400, 8),
+                    count=settings.size(2000, 8),
                     arguments={
                         "url": server.url,
                         "users": 64,
-                        "warm": settings.size(64, 4),
+                        "warm": settings.size(1500, 4),
                         "recorder": recorder,
                     },
                 )
