@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -44,12 +45,16 @@ def _runs(block: Block) -> bool:
 
 
 @pytest.fixture(scope="session")
-def environment():
-    """What a reader has who has followed the first page: our commands, a key and a host."""
+def environment(tmp_path_factory):
+    """What a reader has who has followed the first page: our command, a key and a host."""
+    folder = tmp_path_factory.mktemp("bin")
+    command = folder / "opus-async"  # of this checkout, also where another one is installed
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m opus_async "$@"\n')
+    command.chmod(0o755)
     operativus = OperativusConfig(queue_jobs=50, queue_tick=0.1, rate_limit=None, login_limit=None)
     config = SimulatorConfig(run_time=0.1, queue_time=0.01, operativus=operativus)
     with SimulatorProcess(config) as simulator:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
         yield {
             **{name: value for name, value in os.environ.items() if not name.startswith(("COV_", "OPUS_"))},
             "PATH": path,
