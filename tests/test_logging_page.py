@@ -53,7 +53,7 @@ def used() -> dict[str, set[str]]:
             and ast.unparse(node.value) == "logging"
             and node.attr in LEVELS
         }
-    return dict(found)
+    return {name: levels for name, levels in found.items() if levels}
 
 
 def test_page_names_each_logger_and_its_levels():
