@@ -25,12 +25,12 @@ def run(settings: Settings) -> Iterator[Figure]:
             sides={
                 name: Coroutine(
                     target="benchmarks.clients.ours:jobs",
-                    count=settings.size(400, 8),
+                    count=settings.size(2000, 8),
                     arguments={
                         "url": server.url,
                         "folder": "",
                         "in_flight": 64,
-                        "warm": settings.size(64, 4),
+                        "warm": settings.size(1500, 4),
                         "listeners": listeners,
                     },
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.answers import KEY, TEXT
-from benchmarks.clients.ours import LAG
+from benchmarks.clients.ours import NO_LAG
 from benchmarks.harness.meter import Meter
 from opus_async import JobRequest, Limits, OpusClient
 from opus_async.jobs.shutdown import ShutdownControl
@@ -30,7 +30,7 @@ async def jobs(meter: Meter, count: int, *, url: str, users: int, warm: int, rec
         recorder: ``real``, or ``silent`` for one that takes nothing down.
     """
     limits = Limits(max_in_flight=users)
-    with quick_polls(LAG):
+    with quick_polls(NO_LAG):
         async with OpusClient(KEY, base_url=url, limits=limits) as opus:
             await _run(opus, users, warm, recorder)
             with meter.against(url):

@@ -12,9 +12,11 @@ from opus_async import Limits, OpusClient
 from opus_async.events import Event, Listener
 from opus_async.testing import quick_polls
 
-LAG = 0.001
-"""Seconds. The jobs here take no time. With a longer lag the client would wait between their requests, and
-going to sleep and waking up cost it CPU time (0.16 ms a job at 20 ms), where the other side never sleeps."""
+LAG = 0.02
+"""Seconds, of jobs that run for a while: with the floor of half a second a client would only wait."""
+NO_LAG = 0.001
+"""The same of jobs that take no time. With a longer lag the client would sleep between their requests, and
+waking up cost it CPU time (0.16 ms a job at 20 ms), where the other side never sleeps."""
 
 
 async def jobs(
@@ -33,7 +35,7 @@ async def jobs(
     """
     limits = Limits(max_in_flight=in_flight, upload_concurrency=in_flight)
     listening: dict[str, list[Listener]] = {"plain": [_ignore], "coroutine": [_ignore_later]}
-    with quick_polls(LAG):
+    with quick_polls(NO_LAG):
         async with OpusClient(
             KEY, base_url=url, limits=limits, listeners=listening.get(listeners, [])
         ) as opus:

@@ -21,6 +21,7 @@ _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])", re.ASCII)
 _UNIT_NAMES = re.compile(r"(?<=\d)(milliseconds?|msecs?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+_LAST_PORT = 65_535
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -47,6 +48,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"give a whole number from 1, not {text!r}")
     return int(text)
+
+
+def port(text: str) -> int:
+    """Read the number of a port, from 0: that one is any that is free."""
+    number = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= number <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {_LAST_PORT}")
+    return number
 
 
 def price(text: str) -> float:

@@ -8,12 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opus_async.cli import argument_types
 from opus_async.cli.errors import WrongUse
 
 if TYPE_CHECKING:
     from opus_async.events import Listener
-
-_MOST = 65_535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the argument."""
     parser.add_argument(
         "--prometheus",
-        type=_port,
+        type=argument_types.port,
         metavar="PORT",
         help="serve metrics for Prometheus on http://127.0.0.1:PORT/metrics while it runs (0: a free port)",
     )
@@ -61,10 +60,3 @@ def listeners(options: MetricsOptions, say: Callable[[str], None]) -> Iterator[l
             raise WrongUse(f"--prometheus {options.prometheus}: {error.strerror or error}") from None
         say(f"metrics: {metrics.url}")
         yield [metrics.listener]
-
-
-def _port(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() else -1
-    if not 0 <= number <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to {_MOST}")
-    return number

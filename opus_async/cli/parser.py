@@ -62,7 +62,7 @@ _EXIT_CODES = {
     Exit.INVALID_LOAD: "the figures of a load test are worth nothing: INVALID",
     Exit.INTERRUPTED: "interrupted",
 }
-"""Exit code -> what it means, in the help; README has the same."""
+"""Exit code -> what it means, in the help; docs/reference/exit-codes.md has the same."""
 
 _ELSEWHERE = {
     **dict.fromkeys(("help", "?"), f"{program.NAME} --help"),

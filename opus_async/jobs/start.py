@@ -4,7 +4,7 @@ Only two failures prove by themselves that an order had no effect: no byte of it
 any other response that is not a success the platform checks, look by look, on evidence of its own kind, for
 the length of a grace: that of the policy or the time after which the platform shows a start, whichever is
 longer. While the platform says that no evidence can be had yet, the clock of the grace stands still.
-``VERDICTS`` says what follows; ``docs/starting-a-job.md`` explains it to users. The risk that remains: a
+``VERDICTS`` says what follows; ``docs/explanation/starting-a-job.md`` explains it to users. What remains: a
 platform that shows an accepted, queued run exactly like an unstarted one for longer than the grace.
 """
 
@@ -48,7 +48,7 @@ RECHECK_DELAY = 1.0
 
 
 class Evidence(enum.Enum):
-    """What all looks at a job show of its start together, by the words of ``docs/starting-a-job.md``."""
+    """What all looks at a job show of its start together, by the words of ``starting-a-job.md``."""
 
     STARTED = "started"
     NOT_STARTED = "not started"
@@ -60,7 +60,7 @@ class Evidence(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """What follows an uncertain start, by the words of ``docs/starting-a-job.md``."""
+    """What follows an uncertain start, by the words of ``starting-a-job.md``."""
 
     RUNS = "runs"
     ORDER_AGAIN = "ordered again"

@@ -69,6 +69,12 @@ class HealthSampler:
         self._task.cancel()
         await asyncio.wait([self._task])
 
+    def snapshot(self) -> HealthSampler:
+        """What was sampled so far, by itself: it may be read in another thread while this one goes on."""
+        twin = HealthSampler()
+        twin.samples, twin.loop_lag = self.samples.copy(), self.loop_lag.copy()
+        return twin
+
     @property
     def cpu_share(self) -> float:
         """CPU time as a share of one core, over all samples."""

@@ -24,6 +24,12 @@ class LevelMeter:
         self._at.append(at)
         self._levels.append(level)
 
+    def copy(self) -> LevelMeter:
+        """Another meter of the same number, as far as it was taken."""
+        twin = LevelMeter()
+        twin._at, twin._levels = self._at.copy(), self._levels.copy()
+        return twin
+
     def mean(self, window: Window) -> float | None:
         """The mean over a window of time; None for one without length."""
         if window.seconds <= 0:

@@ -12,6 +12,7 @@ from opus_async.load.spec import Plan
 
 if TYPE_CHECKING:
     from opus_async.load.recorder import Recorder
+    from opus_async.load.running_load import RunningLoad
     from opus_async.load.search import Search
 
 
@@ -28,9 +29,11 @@ class LoadObserver:
         notice: Told in a sentence what a person should know.
         stepped: Told of each step of a search that has ended, with the search as it stands.
         begun: Told when the first job is about to start, with what is going to be run and recorded.
+        following: Told at the same moment, with all that the figures of the run are made of while it lasts.
     """
 
     control: ShutdownControl = field(default_factory=_new_control)
     notice: Callable[[str], None] = lambda _: None
     stepped: Callable[[Search], None] = lambda _: None
     begun: Callable[[Plan, Recorder], None] = lambda _plan, _recorder: None
+    following: Callable[[RunningLoad], None] = lambda _run: None

@@ -209,7 +209,7 @@ class _Driver:
         try:
             while control.admitting and (step := search.next_step()) is not None and self._left(step):
                 result = await self._run_step(step, self._plan(step))
-                if not control.admitting:
+                if result is None:
                     return
                 if result.unhealthy and disturbed < _DISTURBED and self._left(step):
                     disturbed += 1
@@ -246,7 +246,8 @@ class _Driver:
         """Whether enough jobs may be started to run a step that large."""
         return step.jobs <= self._jobs_left
 
-    async def _run_step(self, step: Step, plan: Plan) -> StepResult:
+    async def _run_step(self, step: Step, plan: Plan) -> StepResult | None:
+        """Run a step; None where it was cut short: it may not even have settled."""
         times = f"for {step.window:g} s, behind {step.settle:.3g} s to settle"
         self._observer.notice(f"{step.kind.value}: {step.rate:.3g} jobs/s {times}")
         async with self._connect() as client:
@@ -263,6 +264,8 @@ class _Driver:
             each.model_copy(update={"at": each.at + offset}) for each in timeline_of(recorder, run.health)
         )
         self.e2e.merge(recorder.e2e)
+        if not self._observer.control.admitting:
+            return None
         offered = max(figures.counts.offered, 1)
         found = StepResult.of(
             step,
@@ -294,12 +297,7 @@ class _Driver:
     def summary(self, price: float | None) -> SearchSummary:
         """The summary, however far the search has come."""
         spec = self._spec
-        workload = spec.as_json(self.workload.inputs.digest) | {
-            "start_rate": self._search.plan.start_rate,
-            "window": self._search.plan.window,
-        }
-        for name in ("rate", "duration", "jobs", "warm_up"):
-            workload.pop(name, None)
+        workload = self._search.plan.workload(spec.as_json(self.workload.inputs.digest))
         outcome = self._search.outcome(self._cut_short)
         reason = self._observer.control.reason
         more = {} if reason is None else {"exit_code": int(reason.exit)}

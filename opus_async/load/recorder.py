@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import NamedTuple
 
 from opus_async.errors import OpusError
@@ -83,6 +84,21 @@ class Recorder:
         """Begin the run now."""
         self.origin = self._clock()
         self.epoch = time.time()
+
+    def snapshot(self, samples: list[Sample]) -> Recorder:
+        """What was recorded so far, by itself: it may be read in another thread while this one goes on.
+
+        Args:
+            samples: Those of an earlier snapshot. The new ones are added to them when they are asked for, and
+                not before: there may be very many.
+        """
+        twin: Recorder = copy(self)
+        twin._samples = samples
+        twin._ended, twin.drops = self._ended.copy(), self.drops.copy()
+        twin.running, twin.failures = self.running.copy(), self.failures.copy()
+        twin.lateness, twin.e2e = self.lateness.copy(), self.e2e.copy()
+        twin.level, twin.throttling = self.level.copy(), self.throttling.copy()
+        return twin
 
     @property
     def now(self) -> float:

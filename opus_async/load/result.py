@@ -75,6 +75,8 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
     in_window = [sample for sample in samples if window.holds(sample.intended)]
     completed = sum(window.holds(sample.ended) for sample in samples if sample.status == JobStatus.COMPLETED)
     dropped = sum(window.holds(at) for at, _ in recorder.drops)
+    # Of a run that has ended no job is left in flight.
+    in_flight = sum(window.holds(each.intended - recorder.origin) for each in recorder.running.values())
     spans = [(sample.started, sample.ended) for sample in samples]
     mean = recorder.level.mean(window)
     latency, lags = _measured(recorder)
@@ -91,8 +93,8 @@ def figures_of(plan: Plan, recorder: Recorder, health: HealthSampler, *, ended_a
             dropped=dict(Counter(str(reason) for _, reason in recorder.drops)),
         ),
         rates=Rates(
-            offered=_rate(len(in_window) + dropped, window),
-            started=_rate(len(in_window), window),
+            offered=_rate(len(in_window) + in_flight + dropped, window),
+            started=_rate(len(in_window) + in_flight, window),
             completed=_rate(completed, window),
         ),
         latency={name: Latency.of(times) for name, times in latency.items()},
@@ -240,6 +242,9 @@ def timeline_of(recorder: Recorder, health: HealthSampler) -> Iterator[Moment]:
         series.add(timeline.OFFERED, sample.intended)
         series.add(timeline.STARTED, sample.started)
         series.add(_ending(sample), sample.ended)
+    for record in recorder.running.values():
+        series.add(timeline.OFFERED, record.intended - origin)
+        series.add(timeline.STARTED, record.started - origin)
     for at, _ in recorder.drops:
         series.add(timeline.OFFERED, at)
         series.add(timeline.DROPPED, at)

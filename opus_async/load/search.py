@@ -8,8 +8,9 @@ meanwhile is what it can do, and the next rates are taken around that.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from opus_async.load.steps import FailureKind, Step, StepKind, StepResult
 from opus_async.load.usl import Fit, fit
@@ -35,6 +36,7 @@ PILED = 3.0
 """How many times the most jobs in flight of a rate that holds are a pile, and no level."""
 _SAME = 0.85
 """Share of the most that a saturated step completed, above which others tell of the same ceiling."""
+_OF_STEP = frozenset({"rate", "duration", "jobs", "warm_up"})
 _GREW = 1.1
 """By how much the time in a stage has to grow for that stage to be what limits."""
 
@@ -52,6 +54,11 @@ class SearchPlan:
     start_rate: float = 1.0
     window: float = 30.0
     max_jobs: int = 20_000
+
+    def workload(self, of_run: Mapping[str, Any]) -> dict[str, Any]:
+        """The workload of the search: that of a run, without what differs from step to step."""
+        alike = {name: value for name, value in of_run.items() if name not in _OF_STEP}
+        return alike | {"start_rate": self.start_rate, "window": self.window}
 
 
 class SearchEnd:

@@ -26,6 +26,7 @@ from opus_async.load.reasons import ReasonCode
 from opus_async.load.recorder import Recorder
 from opus_async.load.result import RunResult, figures_of, judged
 from opus_async.load.runner import LoadRunner
+from opus_async.load.running_load import RunningLoad
 from opus_async.load.slo import Slo, parse_slo
 from opus_async.load.spec import Plan
 from opus_async.load.stages import LoadStages
@@ -235,6 +236,7 @@ async def work(
         with client.metering(recorder):
             async with run.health:
                 observer.begun(plan, recorder)
+                observer.following(_running(plan, workload, run))
                 await runner.run()
     finally:
         figures = figures_of(plan, recorder, run.health, ended_at=runner.arrivals_ended)
@@ -244,6 +246,17 @@ async def work(
             cut.append(WhyNoPass(ReasonCode.NOT_DRAINED, {"jobs": recorder.left, "seconds": seconds}))
         run.result = judged(figures, workload.slos, cut, recorder.failures)
     return run.result
+
+
+def _running(plan: Plan, workload: Workload, run: Run) -> RunningLoad:
+    return RunningLoad(
+        plan=plan,
+        run_id=run.run_id,
+        workload=plan.spec.as_json(workload.inputs.digest),
+        slos=workload.slos,
+        recorder=run.recorder,
+        health=run.health,
+    )
 
 
 def _watch(watch: BreachWatch, recorder: Recorder, control: ShutdownControl, lost: list[Slo]) -> None:

@@ -5,6 +5,7 @@ Time that requests waited for a bound of this client is none of it; that is in `
 
 from __future__ import annotations
 
+from copy import copy
 from http import HTTPStatus
 
 
@@ -35,6 +36,12 @@ class ThrottlingMeter:
         if now + seconds > begun:
             self.paused += now + seconds - begun
             self._paused_until = now + seconds
+
+    def copy(self) -> ThrottlingMeter:
+        """Another meter of the same answers and pauses."""
+        twin = copy(self)
+        twin.at = self.at.copy()
+        return twin
 
     @property
     def throttled(self) -> int:

@@ -87,6 +87,12 @@ class Histogram:
         self._min = min(self._min, other._min)
         self._max = max(self._max, other._max)
 
+    def copy(self) -> Histogram:
+        """Another histogram of the same values."""
+        twin = Histogram()
+        twin.merge(self)
+        return twin
+
     @property
     def count(self) -> int:
         """How many values there are."""

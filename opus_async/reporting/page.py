@@ -1,9 +1,13 @@
-"""Renders a page from a template: one file that loads and runs nothing, for screens and for paper."""
+"""Renders a page from a template: one file that loads and runs nothing, for screens and for paper.
+
+A live page is the same with one script, ``live.js``, which asks the page's own server for what has changed.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -31,25 +35,36 @@ _FILTERS = {
 }
 
 
-def page(package: str, template: str, **values: Any) -> bytes:
+def page(package: str, template: str, *, live: bool = False, **values: Any) -> bytes:
     """Render a page as HTML in UTF-8.
 
     Args:
         package: The package in whose folder ``templates`` the template lies.
         template: The name of the template; it extends ``page.html``, and may import ``macros.html``.
+        live: Whether it is to follow what it shows, from a server.
         values: The values that it shows. Texts go through :func:`~opus_async.reporting.html.finalize`.
     """
-    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     document = (
         _environment(package)
         .get_template(template)
-        .render(
-            style=Markup(style),  # noqa: S704 - a file of ours
-            style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-            **values,
-        )
+        .render(style=_file("style.css"), script=_file("live.js"), live=live, **values)
     )
     return document.encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Inline:
+    """A file of ours that stands in a page, and by whose digest the policy of the page lets it in."""
+
+    content: Markup
+    digest: str
+
+
+@cache
+def _file(name: str) -> _Inline:
+    content = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return _Inline(Markup(content), f"sha256-{digest}")  # noqa: S704 - a file of ours
 
 
 @cache

@@ -33,7 +33,7 @@ SURE = 1.03
 """The doubt up to which a limit is taken for known."""
 CONFIRMED = 1.05
 """The factor up to which two estimates are the same."""
-HOLD = 8.0
+HOLD = 12.0
 HOLD_UNSURE = 3.0
 HOLD_LONGEST = 90.0
 """Seconds for which a rate is held: at first; at first of a limit that is not known well; and at most."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from opus_async.transport.rate_history import Granted
@@ -30,7 +30,10 @@ CONTRADICTION = 0.25
 """The share of the burst by which backlogs differ that have not met one and the same limit."""
 _GRID = 28
 _WIDEST = 4.0
-"""Rates are looked for up to this factor above what was granted, in so many steps; twice, closer together."""
+"""Rates are looked for up to this factor above what was granted, in so many steps."""
+_RESOLVED = 10
+_TIMES = 3
+"""Those that fit are looked at more closely until so many of them are likely, up to so many times."""
 _UNLIKELY = 12.0
 """Misfit above the least beyond which a rate is left out."""
 
@@ -82,21 +85,66 @@ def estimate(
         counts, spans = counts[1:], spans[1:]
     means = [max(count, 1) / span for count, span in zip(counts, spans, strict=True)]
     slack = blur * sum(counts) / sum(spans)
-    low, high = 0.8 * min(means), _WIDEST * max(means)
-    for _ in range(2):
-        step = (high / low) ** (1 / _GRID)
-        rates = [low * step**number for number in range(_GRID + 1)]
-        fits = [_fit(stretches, rate, begins, backlog, slack) for rate in rates]
-        best = min(fits, key=lambda fit: fit.misfit)
-        if best.contradicts:
-            return None
-        likely = [place for place, fit in enumerate(fits) if fit.misfit < best.misfit + _UNLIKELY]
-        low, high = rates[max(likely[0] - 1, 0)], rates[min(likely[-1] + 1, _GRID)]
-    weights = [math.exp((best.misfit - fit.misfit) / 2) for fit in fits]
+
+    def fit(rate: float) -> _Fit:
+        return _fit(stretches, rate, begins, backlog, slack)
+
+    candidates = _candidates(fit, 0.8 * min(means), _WIDEST * max(means))
+    best = min((each.fit for each in candidates), key=_misfit)
+    if best.contradicts:
+        return None
+    rates = [each.rate for each in candidates]
+    weights = [each.width * math.exp((best.misfit - each.fit.misfit) / 2) for each in candidates]
     rate, most = _quantile(rates, weights, CAUTION), _quantile(rates, weights, DOUBT)
-    burst = _fit(stretches, rate, begins, backlog, slack).burst
+    burst = fit(rate).burst
     lost = max(0.0, pause - burst / rate)
     return Estimate(rate, burst, max(most / rate, 1.0), lost)
+
+
+def _candidates(fit: Callable[[float], _Fit], low: float, high: float) -> list[_Candidate]:
+    """Rates that may be the limit, in order.
+
+    The longer the time, the fewer rates fit, and all of a coarse grid may miss them. So whatever fits better
+    than its neighbours there is looked at closely.
+    """
+    grid = _grid(fit, low, high)
+    misfits = [math.inf, *(each.fit.misfit for each in grid), math.inf]
+    spans: list[tuple[int, int]] = []
+    for place, each in enumerate(grid):
+        if misfits[place] < each.fit.misfit or misfits[place + 2] <= each.fit.misfit:
+            continue
+        bound = each.fit.misfit + _UNLIKELY
+        first = last = place
+        while first > 0 and misfits[first + 1] < bound:
+            first -= 1
+        while last < _GRID and misfits[last + 1] < bound:
+            last += 1
+        if spans and first <= spans[-1][1]:
+            first, last = spans[-1][0], max(last, spans.pop()[1])
+        spans.append((first, last))
+    return [each for first, last in spans for each in _closer(fit, grid[first].rate, grid[last].rate)]
+
+
+def _closer(fit: Callable[[float], _Fit], low: float, high: float) -> list[_Candidate]:
+    """The likely rates between two, in steps that are small enough to tell them apart."""
+    grid = _grid(fit, low, high)
+    for _ in range(_TIMES):
+        bound = min(each.fit.misfit for each in grid) + _UNLIKELY
+        likely = [place for place, each in enumerate(grid) if each.fit.misfit < bound]
+        if len(likely) >= _RESOLVED:
+            break
+        grid = _grid(fit, grid[max(likely[0] - 1, 0)].rate, grid[min(likely[-1] + 1, _GRID)].rate)
+    return grid
+
+
+def _grid(fit: Callable[[float], _Fit], low: float, high: float) -> list[_Candidate]:
+    step = (high / low) ** (1 / _GRID)
+    rates = [low * step**number for number in range(_GRID + 1)]
+    return [_Candidate(rate, fit(rate), math.log(step)) for rate in rates]
+
+
+def _misfit(fit: _Fit) -> float:
+    return fit.misfit
 
 
 def _quantile(rates: Sequence[float], weights: Sequence[float], share: float) -> float:
@@ -123,6 +171,20 @@ class _Fit(NamedTuple):
     burst: float
     misfit: float
     contradicts: bool
+
+
+class _Candidate(NamedTuple):
+    """A rate that may be the limit.
+
+    Attributes:
+        rate: Requests a second.
+        fit: How well it explains the refusals.
+        width: How many rates it stands for, as the logarithm of the step to the next.
+    """
+
+    rate: float
+    fit: _Fit
+    width: float
 
 
 def _fit(

@@ -6,14 +6,15 @@ server. That costs an addition for nearly all of them.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 WIDTH = 0.02
 """Seconds of a bin."""
-MOST = 512
-"""Bins; beyond that, pairs of the older half become one each."""
+MOST = 2048
+"""Bins, 40 s of a busy server; beyond that, pairs of the older half become one each."""
 RECENTLY = 15.0
 """Seconds that count for the rate of late."""
 
@@ -89,14 +90,34 @@ class RateHistory:
 
 
 def together(histories: Iterable[RateHistory], since: float) -> list[Granted]:
-    """What was granted of several kinds after a time, in order; bins that overlap become one."""
+    """What was granted of several kinds after a time, in order, in bins that do not overlap."""
+    return _merged(sorted(each for history in histories for each in history.since(since)), WIDTH)
+
+
+def coarser(granted: Sequence[Granted], most: int) -> Sequence[Granted]:
+    """The same in fewer bins, about as many as are wanted at the most."""
+    if len(granted) <= most:
+        return granted
+    return _merged(granted, (granted[-1].last - granted[0].first) / most)
+
+
+def _merged(bins: Sequence[Granted], width: float) -> list[Granted]:
+    """Make one bin of those that begin within so many seconds; the ends of bins that overlap are cut off.
+
+    They do not become one: of several kinds of requests each overlaps the next, from the first to the last.
+    """
     merged: list[Granted] = []
-    for first, last, requests in sorted(each for history in histories for each in history.since(since)):
-        if merged and (first < merged[-1].first + WIDTH or first <= merged[-1].last):
-            before = merged[-1]
-            merged[-1] = Granted(before.first, max(before.last, last), before.requests + requests)
+    begins = ends = -math.inf
+    together = 0
+    for first, last, requests in bins:
+        if first >= begins + width:
+            if together:
+                merged.append(Granted(begins, min(ends, first), together))
+            begins, ends, together = first, last, requests
         else:
-            merged.append(Granted(first, last, requests))
+            ends, together = max(ends, last), together + requests
+    if together:
+        merged.append(Granted(begins, ends, together))
     return merged
 
 

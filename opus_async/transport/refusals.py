@@ -6,11 +6,10 @@ before them, those are forgotten.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from opus_async.transport.rate_estimate import Estimate, Stretch, estimate
-from opus_async.transport.rate_history import WIDTH, Granted, RateHistory, together
+from opus_async.transport.rate_history import WIDTH, Granted, RateHistory, coarser, together
 
 Histories = Callable[[], Sequence[RateHistory]]
 """Returns what was granted of the requests that a limit counts."""
@@ -30,6 +29,8 @@ RECENT = 10.0
 APART = 0.5
 """Seconds. Refusals of several operations that are closer together are one."""
 LEAST_PAUSE = 0.05
+BINS = 64
+"""For what was granted between two refusals: when in between matters little."""
 
 
 class Refusals:
@@ -152,9 +153,9 @@ class Refusals:
     def _estimate(self, newest: int, granted: Sequence[Granted], pause: float) -> Estimate | None:
         """The limit by so many refusals; None where no limit explains them."""
         begins, *ends = self.marks[-newest - 1 :]
-        starts = (-math.inf, *ends)
+        starts = (begins, *ends)
         stretches = [
-            Stretch([each for each in granted if start < each.first <= end], end)
+            Stretch(coarser([each for each in granted if start < each.first <= end], BINS), end)
             for start, end in zip(starts, ends, strict=False)
         ]
         backlog = None if self.is_fresh and newest == len(self.marks) - 1 else self._burst

@@ -16,7 +16,7 @@ from opus_async.cli import operativus, parser
 from opus_async.cli.batch import VERBS
 from opus_async.exits import Exit
 
-README = Path(__file__).parents[2] / "README.md"
+EXIT_CODES = Path(__file__).parents[2] / "docs" / "reference" / "exit-codes.md"
 HELPS = [
     *((), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("wait",), ("audit",)),
     *(("simulate",), ("batch",)),
@@ -121,8 +121,8 @@ def test_timeout_option_takes_units_in_every_command(opus, to):
 
 
 def _documented(heading):
-    """Code -> meaning in the table of README that has this heading."""
-    table = README.read_text("utf-8").split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    """Code -> meaning in the table of the page on exit codes that has this heading."""
+    table = EXIT_CODES.read_text("utf-8").split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)}
 
 
@@ -130,15 +130,15 @@ def _told(text):
     return dict(re.findall(r"^  (\d+) +(.*)$", text.split("exit codes:\n", 1)[1], re.MULTILINE))
 
 
-def test_exit_codes_of_readme_are_those_of_help_and_code(opus):
-    readme = _documented("exit code of every command")
+def test_exit_codes_of_page_are_those_of_help_and_code(opus):
+    documented = _documented("exit code of every command")
     helped = _told(opus("--help", env={"COLUMNS": "200"}).out)
-    plain = {str(code): meaning.replace("`", "") for code, meaning in readme.items() if code != 141}
+    plain = {str(code): meaning.replace("`", "") for code, meaning in documented.items() if code != 141}
     assert plain == helped
     assert {int(code) for code in helped} == set(Exit)
 
 
-def test_exit_codes_of_batch_are_the_same_in_readme_and_help(opus):
+def test_exit_codes_of_batch_are_the_same_in_page_and_help(opus):
     helped = _told(batch_command._EPILOG)
     of_load_tests = {Exit.SLO_FAILED, Exit.INVALID_LOAD}
     codes = set(map(int, parser._EXIT_CODES)) - of_load_tests

@@ -355,7 +355,7 @@ async def test_start_check_creates_one_unstarted_job_per_run(handmade, connect):
 
 
 async def test_start_that_looks_unstarted_beyond_grace_is_resent_unless_stop(handmade, connect):
-    # The README states it: only on_ambiguous="stop" closes this door.
+    # docs/explanation/promises.md states it: only on_ambiguous="stop" closes this door.
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=1000)
     opus = connect(server, retry=GRACE)
     job = asyncio.ensure_future(opus.run(TEXT, {"Input": "x"}))

@@ -1,6 +1,6 @@
 """Every variant of the platform that was ever seen, in both generations: the same job, the same outcome.
 
-The README's table of variants is made of the traits listed here; see ``test_readme``.
+The table of variants in docs is made of the traits listed here; see ``tests/docs/test_tables.py``.
 """
 
 from __future__ import annotations

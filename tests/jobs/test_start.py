@@ -317,7 +317,7 @@ def test_start_verdicts_cover_every_answer_and_check_result():
 
 
 def test_start_verdicts_match_documentation():
-    page = (Path(__file__).parents[2] / "docs" / "starting-a-job.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "starting-a-job.md").read_text()
     header, *rows = re.findall(r"^\| (\w+) \| ([\w ]+) \| ([\w ]+) \|", page, re.MULTILINE)
     assert header == ("answer", "looks show", "then")
     written = {(answer, shown): verdict for answer, shown, verdict in rows}

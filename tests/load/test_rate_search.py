@@ -81,6 +81,14 @@ def test_find_max_ends_at_its_cap_and_is_invalid(tmp_path):
     assert "--max-jobs" in found.summary.reasons[0]
 
 
+def test_find_max_interrupted_while_it_settles_is_invalid(tmp_path):
+    observer = LoadObserver(begun=lambda _plan, _recorder: observer.control.interrupt())
+    platform = QueueingPlatform(servers=4, run_time=1.0)
+    found = search(platform, tmp_path, slo=["e2e.p95 < 10s"], start_rate=1.0, window=20.0, observer=observer)
+    assert (found.summary.verdict, found.summary.exit_code) == ("INVALID", 130)
+    assert found.summary.steps == []
+
+
 def test_find_max_interrupted_tells_what_held(tmp_path):
     platform = QueueingPlatform(servers=1000, run_time=1.0)
     observer = LoadObserver(stepped=lambda search: len(search.results) == 2 and observer.control.interrupt())

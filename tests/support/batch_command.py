@@ -39,11 +39,16 @@ def beginning(
     return batch(home, "run", manifest, "--workflow", workflow, "--out", "b", *words, env=env)
 
 
-@contextmanager
-def batch(home: Path, *words: object, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def batch(home: Path, *words: object, env: dict[str, str]) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process of any verb, likewise."""
+    return running(home, "batch", *words, env=env)
+
+
+@contextmanager
+def running(home: Path, *words: object, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process of any command, likewise."""
     process = subprocess.Popen(
-        command("batch", *words),
+        command(*words),
         cwd=home,
         env=environment(**env),
         stderr=subprocess.PIPE,

@@ -23,14 +23,14 @@ _OPTIONS = (
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
     "--remote-debugging-pipe",
 )
 
 
 class Chromium:
-    """A browser with one page and no network, for the time of a ``with`` block; leaves nothing running.
+    """A browser with one page and no network but this machine, for a ``with`` block; leaves nothing running.
 
     Args:
         profile: A folder of its own.
@@ -93,8 +93,9 @@ class Chromium:
                 return answer["result"]
             self._note(answer)
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """Load a file as it looks on a screen of this width, in pixels."""
+    def open(self, page: Path | str, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
+        """Load a file or a URL as it looks on a screen of this width, in pixels."""
+        url = page if isinstance(page, str) else page.as_uri()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -104,9 +105,9 @@ class Chromium:
         )
         self._scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="screen", features=[self._scheme])
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=url)
         deadline = time.monotonic() + PATIENCE
-        while self.value("document.readyState") != "complete" or self.value("location.href") != path.as_uri():
+        while self.value("document.readyState") != "complete" or self.value("location.href") != url:
             assert time.monotonic() < deadline, "the page was not loaded in time"
 
     def value(self, expression: str) -> Any:

@@ -79,6 +79,7 @@ class Setup:
     limits: Limits = Limits(detect_lag=0.02)  # noqa: RUF009 - frozen; each simulated poll takes real time
     options: dict[str, Any] = field(default_factory=dict)
     meanwhile: Any = None
+    following: Any = lambda _: None
     task: asyncio.Task[Any] | None = None
     """The task that runs it, once it does."""
 
@@ -103,7 +104,7 @@ def run_load_virtually(setup: Setup, **load: Any) -> VirtualLoad:
                 slos=parsed_slos(setup.slos, stages),
             )
             run = new_run(plan, workload)
-            observer = LoadObserver(control=setup.control)
+            observer = LoadObserver(control=setup.control, following=setup.following)
             setup.task = asyncio.current_task()
             beside = asyncio.ensure_future(setup.meanwhile(run)) if setup.meanwhile else None
             await work(client, plan, workload, run, observer, **setup.options)

@@ -14,6 +14,7 @@ from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.stored import FailureGroup, StoredRow, StoredSample, StoredSession
 from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
+from opus_async.batch.outputs.outlook import Outlook, rows_left
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import Bottleneck
@@ -24,8 +25,6 @@ from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
 from opus_async.text import counted
 
-LOOKS_BACK = 300.0
-"""Seconds over which the rate is taken."""
 _FRESH = 10.0
 """Seconds after which a sample tells nothing of the stages that rows are in."""
 _SHOWN = 10
@@ -84,7 +83,7 @@ class Status:
     @property
     def rest_waits(self) -> bool:
         """Whether all rows that have no end wait for a person."""
-        return bool(self.counts.waiting) and not _rest(self.counts)
+        return bool(self.counts.waiting) and not rows_left(self.counts)
 
 
 AnswerWords: TypeAlias = Callable[[str | None, str | None], Sequence[str] | None]
@@ -106,11 +105,9 @@ def read_status(directory: Path) -> Status:
         sessions = ledger.sessions()
         session = sessions[-1] if sessions else None
         works = process is not None and session is not None and session.ended_at is None
-        samples = _recent(ledger, session) if works else ()
-        speed = Throughput.of([each.sample for each in samples])
-        last = samples[-1].sample if samples else None
-        ending = last.ending if last else None
-        seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
+        outlook = Outlook.of(ledger, session, counts) if works and session else Outlook()
+        last = outlook.last
+        seen = last if last and _tells_stages(last, counts) else None
         ended_because = _ending(session, works=works)
         waiting = tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN))
         return Status(
@@ -122,12 +119,12 @@ def read_status(directory: Path) -> Status:
             process=process,
             session=session,
             ended_because=ended_because,
-            speed=speed,
-            left=speed.time_left(rest) if speed and not ending and (rest := _rest(counts)) else None,
+            speed=outlook.speed,
+            left=outlook.left,
             inside=seen.sample.inside if seen else {},
             inside_at=seen.at if seen else None,
-            ending=ending,
-            bottleneck=last.bottleneck if last else None,
+            ending=outlook.ending,
+            bottleneck=last.sample.bottleneck if last else None,
             waiting=waiting,
             aliases={row.id: alias for row in waiting if (alias := ledger.alias_of(row)) is not None},
             failures=ledger.failures_by_cause(1),
@@ -219,13 +216,6 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
             yield "results in a table", ("batch", "export", place, "--format", "csv")
 
 
-def _recent(ledger: LedgerReader, session: StoredSession | None) -> tuple[StoredSample, ...]:
-    if session is None:
-        return ()
-    since = max(session.seen_at - LOOKS_BACK, session.began_at)
-    return tuple(each for each in ledger.samples(since) if each.session == session.id)
-
-
 def _ending(session: StoredSession | None, *, works: bool) -> str | None:
     if session is None:
         return None
@@ -238,12 +228,7 @@ def _tells_stages(seen: StoredSample, counts: Counts) -> bool:
     """Whether a sample is recent and can be true of these counts."""
     inside = sum(seen.sample.inside.values())
     # Rows that hold a slot can still be planned: their files are on the way.
-    return 0 < inside <= _rest(counts) and abs(time.time() - seen.at) <= _FRESH
-
-
-def _rest(counts: Counts) -> int:
-    """Rows that are to end and need no person for it."""
-    return counts.total - counts.ended - counts.waiting
+    return 0 < inside <= rows_left(counts) and abs(time.time() - seen.at) <= _FRESH
 
 
 def _process_as_json(process: Process | None) -> dict[str, Any] | None:

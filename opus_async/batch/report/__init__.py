@@ -9,12 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from opus_async.disk import atomic_write
-from opus_async.errors import ConfigurationError
 from opus_async.layout import REPORT
+from opus_async.reporting.extra import needed_for
 
 __all__ = ["REPORT", "write"]
-
-_OF_THE_EXTRA = frozenset({"jinja2", "markupsafe"})
 
 
 def write(directory: Path) -> Path:
@@ -30,13 +28,9 @@ def write(directory: Path) -> Path:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
-    try:  # here, so that a batch runs without the extra
+    with needed_for(REPORT):  # here, so that a batch runs without the extra
         from opus_async.batch.report.page import page  # noqa: PLC0415
         from opus_async.batch.report.report_data import load  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name not in _OF_THE_EXTRA:
-            raise
-        raise ConfigurationError(f"{REPORT} takes pip install 'opus-async[report]'") from None
     content = page(load(directory))
     path = directory / REPORT
     with atomic_write(path, private=False) as file:  # it is made to be passed on

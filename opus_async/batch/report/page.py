@@ -20,12 +20,13 @@ _MOST_OUTPUTS = 12
 _GAPS = ("pause", "nothing ran (not to scale)")
 
 
-def page(data: ReportData) -> bytes:
-    """The whole report as HTML in UTF-8."""
+def page(data: ReportData, *, live: bool = False) -> bytes:
+    """The whole report as HTML in UTF-8; a live one follows the batch, from a server."""
     shown = tables.some(data.sessions)
     return page_of(
         "opus_async.batch.report",
         "report.html",
+        live=live,
         data=data,
         name=data.directory.absolute().name,
         workflow=data.meta.fingerprint.workflow_id or "",

@@ -21,6 +21,7 @@ from opus_async.batch.ledger.report_queries import (
 )
 from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.meta import BatchMeta
+from opus_async.batch.outputs.outlook import Outlook
 from opus_async.batch.report.output_values import OutputValues, count_values
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
@@ -139,6 +140,7 @@ class ReportData:
         outputs: What the outputs said.
         downloads: What was fetched.
         cost: What the batch has cost so far; None where nobody told a price.
+        outlook: How it goes on; empty where nobody works on it.
     """
 
     directory: Path
@@ -169,6 +171,7 @@ class ReportData:
     outputs: Outputs
     downloads: Downloads
     cost: Cost | None
+    outlook: Outlook
 
     @property
     def running(self) -> bool:
@@ -271,7 +274,13 @@ def load(directory: Path) -> ReportData:
             outputs=_outputs(ledger),
             downloads=ledger.downloads(),
             cost=ledger.cost(),
+            outlook=_outlook(ledger, sessions, counts),
         )
+
+
+def _outlook(ledger: ReportQueries, sessions: Sequence[Session], counts: Counts) -> Outlook:
+    works = sessions and sessions[-1].running
+    return Outlook.of(ledger, sessions[-1].view, counts) if works else Outlook()
 
 
 def _sessions(ledger: ReportQueries, now: float, *, at_work: bool) -> list[Session]:

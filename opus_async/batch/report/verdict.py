@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED, ended_text
+from opus_async.batch.observer import ending_text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
-from opus_async.text import count, counted, plural
+from opus_async.progress.progress_text import remaining
+from opus_async.text import count, counted, pace, plural
 
 
 class Tone(enum.StrEnum):
@@ -103,7 +105,7 @@ def _why(data: ReportData) -> str:
             f"Its lock names process {process.pid} on {process.host}: from here nobody can tell if it lives."
         )
     if data.running or not data.sessions:
-        return ""
+        return _outlook(data)
     last = data.sessions[-1]
     if last.died:
         return "The last session stopped without a word: it was killed, or its machine went down."
@@ -114,6 +116,20 @@ def _why(data: ReportData) -> str:
     if because in _GOALS:
         return f"{why[0].upper()}{why[1:]}."
     return f"The last session ended early: {why}."
+
+
+def _outlook(data: ReportData) -> str:
+    """How fast it goes, what is left, why it is being ended early; empty where nobody works on it."""
+    outlook = data.outlook
+    words = [] if outlook.speed is None else [pace(outlook.speed.rate, "rows")]
+    if outlook.left is not None:
+        words.append(remaining(outlook.left))
+    if outlook.ending is not None:
+        words.append(ending_text(outlook.ending))
+    if not words:
+        return ""
+    told = ", ".join(words)
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _joined(parts: list[str]) -> str:

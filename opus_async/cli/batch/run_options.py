@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.batch.choices import UNTIL
-from opus_async.cli import argument_types, metrics, on_pause
+from opus_async.cli import argument_types, metrics, on_pause, web
 from opus_async.cli.metrics import MetricsOptions
 from opus_async.cli.on_pause import PauseOptions
 from opus_async.cli.options import ConnectionOptions
+from opus_async.cli.web import WebOptions
 
 if TYPE_CHECKING:
     from opus_async.batch.choices import Until
@@ -57,7 +58,7 @@ class LimitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOptions(ConnectionOptions, LimitOptions, MetricsOptions, PauseOptions):
+class SessionOptions(ConnectionOptions, LimitOptions, MetricsOptions, PauseOptions, WebOptions):
     """How a session of a batch is run; None leaves each as it was, or at its default.
 
     Attributes:
@@ -132,6 +133,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     on_pause.configure(parser)
     metrics.configure(parser)
+    web.configure(parser)
     parser.add_argument(
         "--download-outputs",
         action=argparse.BooleanOptionalAction,

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import error_report, metrics, platforms
+from opus_async.cli import error_report, metrics, platforms, web
 from opus_async.cli.batch import existing_batch, run_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opus_async.batch.meta import BatchMeta
     from opus_async.cli.target import BatchClient
     from opus_async.events import Event
+    from opus_async.live_page.source import Source
     from opus_async.metrics.progress import Progress
     from opus_async.progress.display import NoticeDisplay
 
@@ -99,6 +100,7 @@ async def _watched(
             with metrics.listeners(options, board.say) as measuring:
                 listeners = [trouble, *measuring]
                 async with (
+                    web.live_page(options, partial(_live_batch, directory, progress), board.say),
                     platforms.connect(options, limits=limits, retry=retry, listeners=listeners) as client,
                     display.DisplayTask(board),
                 ):
@@ -108,6 +110,12 @@ async def _watched(
             if interrupted.is_set() and not progress.attached:
                 return None
             raise
+
+
+def _live_batch(directory: Path, progress: Progress) -> Source:
+    from opus_async.batch.report.live import LiveBatch
+
+    return LiveBatch(directory, lambda: progress.preparing)
 
 
 def _title(directory: Path) -> str:

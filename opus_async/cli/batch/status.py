@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import platforms
+from opus_async.cli import platforms, web
 from opus_async.cli.batch import existing_batch, status_text
-from opus_async.cli.errors import Exit
+from opus_async.cli.errors import Exit, print_hint
+from opus_async.cli.event_loop import drive
 from opus_async.cli.options import CommandOptions
+from opus_async.cli.program import command_line
 from opus_async.cli.streams import controls, lost
+from opus_async.cli.web import WebOptions
 
 if TYPE_CHECKING:
     from opus_async.batch.outputs.status import Status
+    from opus_async.live_page.source import Source
 
 _EVERY = 2.0
-"""Seconds between two readings of the ledger with ``--watch``."""
+"""Seconds between two readings of the ledger with ``--watch``, of the lock with ``--web``."""
 _CLEAR = "\x1b[H\x1b[J"
 
 _EPILOG = """\
@@ -31,12 +35,13 @@ It only reads, and disturbs nobody. Times left are a range, as far as the last m
 examples:
   opus-async batch status invoices-batch
   opus-async batch status invoices-batch --watch
+  opus-async batch status invoices-batch --web
   opus-async batch status invoices-batch --json | jq .completed
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusOptions(CommandOptions):
+class StatusOptions(CommandOptions, WebOptions):
     """Options of ``batch status``.
 
     Attributes:
@@ -58,7 +63,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("directory", type=Path, metavar="DIR", help="the batch directory")
     parser.add_argument("--json", action="store_true", help="one JSON object; with --watch one a line")
-    parser.add_argument("--watch", action="store_true", help="look again every 2 s until nobody works on it")
+    following = parser.add_mutually_exclusive_group()
+    following.add_argument(
+        "--watch", action="store_true", help="look again every 2 s until nobody works on it"
+    )
+    web.configure(following, "until nobody works on it")
 
 
 def run(options: StatusOptions) -> int:
@@ -67,6 +76,8 @@ def run(options: StatusOptions) -> int:
     from opus_async.progress.display import is_live
 
     existing_batch.read_meta(options.directory)
+    if options.web is not None:
+        drive(_serve(options))
     redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)
     while True:
         status = read_status(options.directory)
@@ -75,6 +86,31 @@ def run(options: StatusOptions) -> int:
         if over or lost() is not None:
             return Exit.OK
         time.sleep(_EVERY)
+
+
+async def _serve(options: StatusOptions) -> None:
+    """Serve the live page until no process works on the batch."""
+    import asyncio
+
+    from opus_async.batch.ledger.lock import holder
+
+    if holder(options.directory) is None:
+        report = command_line("batch", "report", str(options.directory), "--open")
+        print_hint(f"Nobody works on it, so there is nothing to follow. Its report: {report}")
+        return
+    async with web.live_page(options, lambda: _live_batch(options.directory), _tell):
+        while holder(options.directory) is not None:  # noqa: ASYNC110 - that process tells nobody of its end
+            await asyncio.sleep(_EVERY)
+
+
+def _live_batch(directory: Path) -> Source:
+    from opus_async.batch.report.live import LiveBatch
+
+    return LiveBatch(directory)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _show(status: Status, options: StatusOptions, *, redraw: bool, whole: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opus_async.cli import argument_types
@@ -14,6 +15,7 @@ from opus_async.load.choices import MAX_SEARCH_JOBS, START_RATE, WINDOW
 
 if TYPE_CHECKING:
     from opus_async.load import LoadObserver, SearchResult
+    from opus_async.load.report.live import LiveReport
 
 _EPILOG = """\
 The rate is doubled until an objective is not met or a backlog grows, then narrowed down, then confirmed in a
@@ -85,7 +87,15 @@ def run(options: FindMaxOptions) -> int:
             watching=observer,
         )
 
-    return _told(running.work(options, begin), options)
+    return _told(running.work(options, begin, partial(_live, options)), options)
+
+
+def _live(options: FindMaxOptions) -> LiveReport:
+    from opus_async.load.report.live_search import LiveSearch
+    from opus_async.load.search import SearchPlan
+
+    plan = SearchPlan(start_rate=options.start_rate, window=options.window, max_jobs=options.max_jobs)
+    return LiveSearch(options.out, plan, slo=options.slo, price=options.price)
 
 
 def _told(result: SearchResult, options: FindMaxOptions) -> int:

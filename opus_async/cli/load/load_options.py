@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opus_async.cli import argument_types, connection, metrics, platforms
+from opus_async.cli import argument_types, connection, metrics, platforms, web
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.metrics import MetricsOptions
 from opus_async.cli.options import ConnectionOptions
+from opus_async.cli.web import WebOptions
 from opus_async.load.choices import DRAIN_SECONDS, MAX_IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadOptions(ConnectionOptions, MetricsOptions):
+class LoadOptions(ConnectionOptions, MetricsOptions, WebOptions):
     """Options of every command that runs a load.
 
     Attributes:
@@ -126,6 +127,7 @@ def add_rest(parser: argparse.ArgumentParser, *, max_jobs: int, slo_required: bo
     _add_money(parser, max_jobs)
     _add_bounds(parser)
     metrics.configure(parser)
+    web.configure(parser)
     add("--json", action="store_true", help="the summary as one JSON object on stdout")
     platforms.configure(parser, choose=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opus_async.cli import argument_types
@@ -14,6 +15,7 @@ from opus_async.load.choices import MAX_JOBS
 
 if TYPE_CHECKING:
     from opus_async.load import LoadObserver, LoadResult
+    from opus_async.load.report.live import LiveReport
 
 _EPILOG = """\
 A load is open (--rate, --stages: jobs come when they come) or closed (--concurrency: so many users, each with
@@ -132,7 +134,13 @@ def run(options: LoadRunOptions) -> int:
                 watching=observer,
             )
 
-    return _told(running.work(options, begin), options)
+    return _told(running.work(options, begin, partial(_live, options)), options)
+
+
+def _live(options: LoadRunOptions) -> LiveReport:
+    from opus_async.load.report.live import LiveLoad
+
+    return LiveLoad(options.out, options.price)
 
 
 def _told(result: LoadResult, options: LoadRunOptions) -> int:

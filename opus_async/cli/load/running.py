@@ -6,10 +6,11 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from opus_async.cli import metrics, platforms
+from opus_async.cli import metrics, platforms, web
 from opus_async.cli.errors import Interrupted, print_error
 from opus_async.cli.event_loop import drive
 from opus_async.cli.interrupts import NoticePrinter, interruptible
@@ -19,6 +20,8 @@ from opus_async.cli.streams import deliver
 if TYPE_CHECKING:
     from opus_async.events import Listener
     from opus_async.load import Client, LoadObserver
+    from opus_async.load.report.live import LiveReport
+    from opus_async.load.search import Search
     from opus_async.load.summary import RunSummary, SearchSummary
 
 ResultT = TypeVar("ResultT")
@@ -28,18 +31,19 @@ Doing = Callable[[Connect, "LoadObserver"], Awaitable[ResultT]]
 """Runs a load with clients that are made so, and reports to an observer."""
 
 
-def work(options: LoadOptions, doing: Doing[ResultT]) -> ResultT:
+def work(options: LoadOptions, doing: Doing[ResultT], live: Callable[[], LiveReport]) -> ResultT:
     """Run a load.
 
     Args:
         options: Of the command.
         doing: Runs it.
+        live: Makes what the live page shows, where there is one.
 
     Raises:
         Interrupted: Before any job was started, or a second time: nothing more is known of it.
         OpusError: It cannot begin.
     """
-    result = drive(cast("Coroutine[Any, Any, ResultT | None]", _watched(options, doing)))
+    result = drive(cast("Coroutine[Any, Any, ResultT | None]", _watched(options, doing, live)))
     if result is None:
         raise Interrupted("no job was started")
     return result
@@ -54,7 +58,9 @@ def tell(summary: SummaryT, options: LoadOptions, text_of: Callable[[SummaryT], 
         print_error(f"stdout cannot be written: {loss.reason}; the summary is in {options.out}")
 
 
-async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | None:
+async def _watched(
+    options: LoadOptions, doing: Doing[ResultT], live: Callable[[], LiveReport]
+) -> ResultT | None:
     """Run it with a display; None when Ctrl-C came before any job was started."""
     import asyncio
 
@@ -77,12 +83,22 @@ async def _watched(options: LoadOptions, doing: Doing[ResultT]) -> ResultT | Non
         try:
             with metrics.listeners(options, board.say) as measuring:
                 connect = partial(_connect, options, measuring)
-                async with DisplayTask(board):
-                    return await doing(connect, observer)
+                async with web.live_page(options, live, board.say) as page, DisplayTask(board):
+                    return await doing(connect, observer if page is None else _followed(observer, page))
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None
             raise
+
+
+def _followed(observer: LoadObserver, page: LiveReport) -> LoadObserver:
+    """An observer that a live page is told by, too."""
+
+    def stepped(search: Search) -> None:
+        observer.stepped(search)
+        page.stepped(search)
+
+    return replace(observer, following=page.follow, stepped=stepped)
 
 
 def _connect(options: LoadOptions, listeners: Sequence[Listener]) -> AbstractAsyncContextManager[Client]:

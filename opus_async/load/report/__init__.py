@@ -10,15 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from opus_async.disk import atomic_write
-from opus_async.errors import ConfigurationError
 from opus_async.layout import REPORT
 from opus_async.load.comparison import compare_runs
 from opus_async.load.recorded_run import RecordedRun, load_run
 from opus_async.load.summary import SearchSummary, read_any
+from opus_async.reporting.extra import needed_for
 
 __all__ = ["REPORT", "write"]
-
-_OF_THE_EXTRA = frozenset({"jinja2", "markupsafe"})
 
 
 def write(directory: Path, base: Path | None = None) -> Path:
@@ -36,14 +34,10 @@ def write(directory: Path, base: Path | None = None) -> Path:
         LoadRefused: Its files are not there, or cannot be used; or the workloads differ.
         OSError: The file cannot be written.
     """
-    try:  # here, so that a load test runs without the extra
+    with needed_for(REPORT):  # here, so that a load test runs without the extra
         from opus_async.load.report.run_data import RunData  # noqa: PLC0415
         from opus_async.load.report.run_page import run_page  # noqa: PLC0415
         from opus_async.load.report.search_page import search_page  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name not in _OF_THE_EXTRA:
-            raise
-        raise ConfigurationError(f"{REPORT} takes pip install 'opus-async[report]'") from None
     summary = read_any(directory)
     if isinstance(summary, SearchSummary):
         content = search_page(directory, summary)

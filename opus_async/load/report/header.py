@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opus_async import text
@@ -24,16 +24,18 @@ class Header:
     """The head of a report.
 
     Attributes:
-        tone: A class of the style sheet: ``good``, ``careful`` or ``bad``. The word says the same.
-        word: PASS, FAIL or INVALID.
+        tone: A class of the style sheet: ``good``, ``neutral``, ``careful``, ``bad``. The word says the same.
+        word: PASS, FAIL or INVALID; Running while it goes on.
         sentence: What a manager reads.
         reasons: Why it is no PASS.
+        running: Whether it goes on.
     """
 
     tone: str
     word: str
     sentence: str
     reasons: tuple[str, ...]
+    running: bool = False
 
 
 Tile = tuple[str, str, str]
@@ -43,6 +45,26 @@ Tile = tuple[str, str, str]
 def run_header(summary: RunSummary) -> Header:
     """The head of the report of a run."""
     return Header(_TONES[summary.verdict], summary.verdict, _run_sentence(summary), tuple(summary.reasons))
+
+
+def running_header(summary: RunSummary, jobs: int | None, *, warm: bool, reasons: Iterable[str]) -> Header:
+    """The head of the report of a run that goes on.
+
+    Args:
+        summary: So far.
+        jobs: Arrivals in all; None where that is not known.
+        warm: Whether its warm-up is over.
+        reasons: Why it can be no PASS any more.
+    """
+    counts = summary.counts
+    of = text.counted(counts.offered if jobs is None else jobs, "job")
+    in_flight = counts.started - counts.completed - counts.failed - counts.unknown
+    begin = f"{text.count(counts.completed)} of {of} completed so far"
+    e2e = summary.latency.get(E2E_INTENDED, Latency())
+    if e2e.p50 is not None and e2e.p95 is not None:
+        begin += f", half within {figures.duration(e2e.p50)}, 95 of 100 within {figures.duration(e2e.p95)}"
+    sentence = f"{begin}; {text.count(in_flight)} in flight."
+    return Header("neutral", "Running" if warm else "Warming up", sentence, tuple(reasons), running=True)
 
 
 def _run_sentence(summary: RunSummary) -> str:
@@ -93,6 +115,22 @@ def run_tiles(summary: RunSummary) -> Iterator[Tile]:
     if summary.price is not None:
         billed = money(cost_of(counts.completed, summary.price))
         yield "Billed", billed, f"at {money(summary.price)} for each completed job"
+
+
+def searching_header(summary: SearchSummary, rate: str, *, completed: int, jobs: int) -> Header:
+    """The head of the report of a search that goes on.
+
+    Args:
+        summary: So far.
+        rate: That of the step that is run now.
+        completed: Jobs of this step that have completed.
+        jobs: Its jobs in all.
+    """
+    held = (
+        "No rate has held yet" if summary.rate is None else f"{text.figure(summary.rate)} jobs a second held"
+    )
+    now = f"now {rate} is tried, and {text.count(completed)} of {text.counted(jobs, 'job')} completed"
+    return Header("neutral", "Searching", f"{held}; {now}.", (), running=True)
 
 
 def search_header(summary: SearchSummary) -> Header:

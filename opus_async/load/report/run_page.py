@@ -9,26 +9,37 @@ from opus_async import text
 from opus_async.load.comparison import Comparison
 from opus_async.load.metric import E2E_INTENDED
 from opus_async.load.report import header, run_charts, tables
+from opus_async.load.report.header import Header
 from opus_async.load.report.run_data import RunData
 from opus_async.reporting.page import page
 
 
-def run_page(data: RunData, compared: Comparison | None = None, base: Path | None = None) -> bytes:
+def run_page(
+    data: RunData,
+    compared: Comparison | None = None,
+    base: Path | None = None,
+    *,
+    live: bool = False,
+    head: Header | None = None,
+) -> bytes:
     """The report of a run as HTML in UTF-8.
 
     Args:
         data: The run.
         compared: What became better or worse since an earlier run; None for none.
         base: That run.
+        live: Whether it follows the run, from a server.
+        head: Its head; None for that of a run that has ended.
     """
     summary = data.summary
     return page(
         "opus_async.load.report",
         "run.html",
+        live=live,
         summary=summary,
         name=data.directory.absolute().name,
         workflow=summary.workload.get("workflow_id"),
-        header=header.run_header(summary),
+        header=head or header.run_header(summary),
         tiles=list(header.run_tiles(summary)),
         tables=tables,
         measured=data.measured,

@@ -7,12 +7,22 @@ from pathlib import Path
 
 from opus_async import text
 from opus_async.load.report import header, search_charts, tables
+from opus_async.load.report.header import Header
 from opus_async.load.summary import SearchSummary
 from opus_async.reporting.page import page
 
 
-def search_page(directory: Path, summary: SearchSummary) -> bytes:
-    """The report of a search as HTML in UTF-8."""
+def search_page(
+    directory: Path, summary: SearchSummary, *, live: bool = False, head: Header | None = None
+) -> bytes:
+    """The report of a search as HTML in UTF-8.
+
+    Args:
+        directory: Of the search.
+        summary: What it found.
+        live: Whether it follows the search, from a server.
+        head: Its head; None for that of a search that has ended.
+    """
     made_at = time.time()
     levels = search_charts.levels(summary)
     settings = [*summary.workload.items(), ("seed", summary.seed), ("run id", summary.run_id)]
@@ -20,10 +30,11 @@ def search_page(directory: Path, summary: SearchSummary) -> bytes:
     return page(
         "opus_async.load.report",
         "search.html",
+        live=live,
         summary=summary,
         name=directory.absolute().name,
         workflow=summary.workload.get("workflow_id"),
-        header=header.search_header(summary),
+        header=head or header.search_header(summary),
         tiles=list(header.search_tiles(summary)),
         tables=tables,
         made_at=made_at,

@@ -46,17 +46,23 @@ _CAUSES = 12
 _SHOWN = {Change.BETTER: "✓ better", Change.WORSE: "✕ worse", Change.UNCHANGED: "unchanged"}
 
 
-def objectives(summary: RunSummary) -> Table[Objective]:
-    """The objectives, and whether they were met."""
+def objectives(summary: RunSummary, *, running: bool = False) -> Table[Objective]:
+    """The objectives, and whether they were met; of a run that goes on, whether they are so far."""
     return Table(
         "Objectives",
         (
             Column("Objective", lambda slo: code(slo.expression), "key"),
             Column("Measured", lambda slo: _value(slo.expression, slo.value), "number"),
-            Column("", lambda slo: "✓ met" if slo.ok else "✕ not met", "short"),
+            Column("", lambda slo: _met(slo, running=running), "short"),
         ),
         summary.slo,
     )
+
+
+def _met(slo: Objective, *, running: bool) -> str:
+    if running:
+        return "" if slo.value is None else "✓ so far" if slo.ok else "✕ not so far"
+    return "✓ met" if slo.ok else "✕ not met"
 
 
 def stages(summary: RunSummary) -> Table[tuple[str, Latency]]:

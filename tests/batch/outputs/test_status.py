@@ -14,7 +14,8 @@ from ledgers import START, make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
-from opus_async.batch.outputs.status import LOOKS_BACK, as_json, commands, read_status
+from opus_async.batch.outputs.outlook import LOOKS_BACK
+from opus_async.batch.outputs.status import as_json, commands, read_status
 from opus_async.cli.batch.status_text import as_text
 from opus_async.errors import LedgerError
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckKind

@@ -134,6 +134,34 @@ def test_report_of_killed_batch_says_so_and_offers_resume(tmp_path):
     assert "≥" not in page.said  # nothing is known of what only an end tells: that is a dash, no number
 
 
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        (None, "2.0 rows/s, 4-6 min left."),
+        (
+            {"mode": "drain", "kind": "interrupted"},
+            "2.0 rows/s, interrupted; waiting for those near the end.",
+        ),
+    ],
+)
+def test_report_of_running_batch_tells_its_pace_and_what_is_left(tmp_path, ending, said):
+    began = time.time() - 250
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=500, planned=600),
+        sessions=[{"began_at": began, "ended_at": None, "ended_because": None, "exit_code": None}],
+        samples=[
+            {"elapsed": at, "at": began + at, "completed": 2 * at, "ending": ending}
+            for at in range(0, 250, 5)
+        ],
+    )
+    lock = DirectoryLock(made)
+    try:
+        assert said in page_of(made).said
+    finally:
+        lock.release()
+
+
 def test_report_of_running_batch_says_so(tmp_path):
     made = make_ledger(
         tmp_path / "b",
