@@ -140,12 +140,14 @@ class Progress:
             self._run_times.move(event)
             if event.stage == DONE:
                 self._count_end(completed=event.status == COMPLETED)
+        elif isinstance(event, RequestSent):
+            self._queue.add(event)
+            if event.kind is RequestKind.POLL:
+                self._polls.add(event.status)
+        elif isinstance(event, RequestRetried):
+            self._queue.add(event)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
-        elif isinstance(event, RequestSent | RequestRetried):
-            self._queue.add(event)
-            if isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
-                self._polls.add(event.status)
 
     @property
     def total(self) -> int | None:

@@ -17,6 +17,7 @@ from opus_async.metrics.event_counts import EventCounts, RetryCause
 
 _UNANSWERED = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.BROKEN})
 """Failures of attempts that no complete answer came to, so that ``requests`` has none of them."""
+_TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Traffic:
@@ -40,12 +41,12 @@ class Traffic:
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
-        if isinstance(event, UploadProgress):
-            self._count_bytes(event)
-        elif isinstance(event, RequestSent):
+        if isinstance(event, RequestSent):
             self.requests[event.operation] += 1
             self.api_requests += event.kind is not RequestKind.STORAGE
-            self.throttled_responses += event.status == HTTPStatus.TOO_MANY_REQUESTS
+            self.throttled_responses += event.status == _TOO_MANY
+        elif isinstance(event, UploadProgress):
+            self._count_bytes(event)
         elif isinstance(event, RequestRetried):
             self.retries[RetryCause(event.failure, event.status, event.code)] += 1
 

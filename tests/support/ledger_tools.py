@@ -148,7 +148,9 @@ def columns(directory: Path, key: str, *names: str) -> tuple[Any, ...]:
 
 
 def results(directory: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory / "results.jsonl").read_bytes().splitlines()]
+    """The lines of the results; not the last one where a killed process has not written all of it."""
+    lines = (directory / "results.jsonl").read_bytes().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 CHILD = Path(__file__).with_name("ledger_child.py")

@@ -21,6 +21,9 @@ _STATES = {
     "TIMED_OUT": RowState.TIMED_OUT,
 }
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+"""Made once: ``json.dumps`` makes one for each line."""
+
 
 def from_outcome(
     row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile, ...] = ()
@@ -124,6 +127,6 @@ def result_line(
             {"name": file.name, "path": file.path, "size": file.size, "sha256": file.sha256} for file in files
         ]
     try:
-        return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return _JSON.encode(line).encode() + b"\n"
     except UnicodeEncodeError:  # half a character came over the wire: its escape is JSON, its bytes are not
         return json.dumps(line, allow_nan=False).encode() + b"\n"

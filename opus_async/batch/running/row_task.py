@@ -7,6 +7,7 @@ import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from opus_async.batch.ports import Receipt, RowJournal
 from opus_async.batch.rows import Row, RowLease, RowState
@@ -40,7 +41,6 @@ class RowTask:
         generation: Of the platform's API, by which a new job's id is known.
 
     Attributes:
-        row: The row, as it stands by now.
         may_run: Whether the order to start may have left, in whatever process.
         ordered_at: When this process ordered its job, by the clock of the loop; None if it did not.
         parked: Whether it waited for a person when it was last known of it.
@@ -50,12 +50,14 @@ class RowTask:
     """
 
     __slots__ = (
+        "_changes",
         "_check_files",
         "_generation",
         "_handed_out",
         "_here",
         "_journal",
         "_reports",
+        "_row",
         "_stages",
         "_suspects",
         "_unchecked",
@@ -63,7 +65,6 @@ class RowTask:
         "ordered_at",
         "parked",
         "phase",
-        "row",
         "settled",
         "status",
     )
@@ -80,7 +81,9 @@ class RowTask:
         stages: Stages,
         generation: str,
     ) -> None:
-        self.row = row
+        self._row = row
+        self._changes: dict[str, Any] = {}
+        """Fields of the row that are others by now: few ask for it, and a copy costs more than a step."""
         self.may_run = row.state is not RowState.PLANNED or row.asks_first
         self.ordered_at: float | None = None
         self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
@@ -99,26 +102,35 @@ class RowTask:
         self._generation = row.generation or generation
 
     @property
+    def row(self) -> Row:
+        """The row, as it stands by now."""
+        if self._changes:
+            self._row = replace(self._row, **self._changes)
+            self._changes.clear()
+        return self._row
+
+    @property
     def lease(self) -> RowLease:
         """By what right the row is worked on."""
-        return self.row.held
+        return self._row.held
 
     def waited(self) -> float | None:
         """Seconds that the row has waited for a person; None when it does not."""
-        if self.row.waited is None:
+        waited = self._row.waited
+        if waited is None:
             return None
-        return self.row.waited + asyncio.get_running_loop().time() - self._handed_out
+        return waited + asyncio.get_running_loop().time() - self._handed_out
 
     async def job_created(self, remote_id: str) -> None:
         """A job exists that is not started."""
         require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
-        self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
+        self._changes |= {"remote_id": remote_id, "generation": self._generation}
         self._suspects.passed(self._stages.prepare, self._stages.create)
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform gave the job a second id."""
         self._reports.add(self, partial(self._journal.job_identified, self.lease, alias))
-        self.row = replace(self.row, alias=alias)
+        self._changes["alias"] = alias
 
     async def start_intent(self, remote_id: str) -> None:
         """The order to start is about to leave; it may when this has returned.
@@ -135,7 +147,8 @@ class RowTask:
             self.phase, self.may_run = before
             raise IdTaken(remote_id)
         require_lease(receipt)
-        self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
+        orders = self._changes.get("orders", self._row.orders)
+        self._changes |= {"state": RowState.ORDERING, "orders": orders + 1}
         self._suspects.passed(self._stages.prepare)
 
     async def begin_anew(self) -> None:
@@ -147,7 +160,7 @@ class RowTask:
     async def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         """The job is done with, and a new one is to be made."""
         require_lease(await self._journal.job_superseded(self.lease))
-        self.row = self.row.without_job()
+        self._row = self.row.without_job()
         self._generation, self.status = self._here, None
         self.phase, self.may_run = Phase.UNORDERED, False
 
@@ -158,14 +171,14 @@ class RowTask:
     ) -> None:
         """Something was learned of the start that forbids another order."""
         require_lease(await self._journal.second_start_forbidden(self.lease, doubt))
-        self.row = replace(self.row, start_doubt=doubt)
+        self._changes["start_doubt"] = doubt
 
     async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform has accepted the order."""
         self.phase = Phase.RUNNING
         self.ordered_at = asyncio.get_running_loop().time()
         require_lease(await self._journal.start_accepted(self.lease))
-        self.row = replace(self.row, state=RowState.RUNNING)
+        self._changes["state"] = RowState.RUNNING
         self._suspects.passed(self._stages.start)
 
     def status_seen(self, status: JobStatus) -> None:
