@@ -27,6 +27,9 @@ SAVED = 0.75
 LEFT = 2.0
 """The share of what the server saved up that is counted on, and requests that are left of it: the burst is
 known less well than the rate."""
+SPARED = 0.1
+SPARED_LEAST = 7.0
+"""What is left of it, where that is less, of a limit that is known: a share of the burst, and requests."""
 SPENDING = 1.5
 """Times the rate at which savings are used: the later a refusal comes, the more it tells."""
 SURE = 1.03
@@ -136,8 +139,12 @@ class Pace:
         self.held_until = now + self._hold
         self._climbed = now
         came_in = limit.rate * (now - refused_at)
-        self._steady.set_rate(self.rate, now, burst=max(SAVED * limit.burst, 1.0))
-        self._steady.refill(max(SAVED * min(limit.burst, came_in) - LEFT, min(came_in, 1.0)), now)
+        saved = min(limit.burst, came_in)
+        usable = SAVED * saved - LEFT
+        if sure:
+            usable = max(usable, saved - max(SPARED * limit.burst, SPARED_LEAST))
+        self._steady.set_rate(self.rate, now, burst=max(SAVED * limit.burst, usable, 1.0))
+        self._steady.refill(max(usable, min(came_in, 1.0)), now)
         self._peak = TokenBucket(SPENDING * self.rate, now=now)
         self._peak.refill(1.0, now)
 
