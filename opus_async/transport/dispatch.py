@@ -146,7 +146,7 @@ class _Subscription:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's code
             self._complain(error)
             return
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):  # a look at None takes longer than the rest
             self._later(result)
 
     def stop(self) -> asyncio.Task[None] | None:
