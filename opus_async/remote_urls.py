@@ -14,6 +14,11 @@ from urllib.parse import unquote
 
 _CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
 """``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""
+_LINK = re.compile(r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://")
+"""What joins two libraries of a chain; a ``::`` without a scheme behind it is part of a name."""
+_BEGIN = re.compile(r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)")
+_END = re.compile(r"(?s);\s.*|[\"\]\s;,]*$")
+"""What follows a URL in a text of several, as a list with semicolons or as JSON."""
 _MAGIC = re.compile(r"[*?[]")
 _VERSION = "?versionId="
 """What names one version of a document in S3."""
@@ -21,8 +26,11 @@ _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Of Azure, where what stands before the ``@`` is the name of a container."""
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]*)@")
+"""A user, also one whose password has a slash that should have been escaped; no port is a password."""
 _SECRET = re.compile(
-    r"(?i)[?&#;](?:[^=&#]*(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth)[^=&#]*"
+    r"(?i)[?&#;](?:[^=&#]*(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth"
+    r"|access_?key|rlkey|jwt|hmac|hdn)[^=&#]*"
     r"|key|pwd|policy|googleaccessid|awsaccesskeyid|x-(?:amz|goog|ms|oss)-[^=&#]*)="
 )
 """Parameters of a query that give access to whoever has the URL."""
@@ -46,6 +54,11 @@ def is_store_url(text: str) -> bool:
     return scheme is not None and scheme not in _WEB
 
 
+def is_chain(url: str) -> bool:
+    """Whether a URL goes through several libraries, like ``zip://a.pdf::s3://bucket/a.zip``."""
+    return _LINK.search(url) is not None
+
+
 def is_pattern(url: str) -> bool:
     """Whether a URL is a pattern of documents; never one of http(s), where a ``?`` begins a query."""
     return not is_web_url(url) and _MAGIC.search(url.partition(_VERSION)[0]) is not None
@@ -53,14 +66,27 @@ def is_pattern(url: str) -> bool:
 
 def carries_secret(url: str) -> bool:
     """Whether a URL gives access to whoever has it: by a password, or by a signature in its query."""
-    return _without_user(url) != url or _SECRET.search(url) is not None
+    return shown(url) != url
 
 
 def shown(url: str) -> str:
     """The URL as it may be written down: without a password, and without a query that gives access."""
     clean = _without_user(url)
-    found = _SECRET.search(clean)
-    return clean if found is None else clean[: min(clean.find(sign) for sign in "?&#;" if sign in clean)]
+    if _SECRET.search(clean) is None and _SECRET.search(unquote(clean)) is None:
+        return clean
+    return re.split("[?&#;]" if re.search("[?&#;]", clean) else "%", clean, maxsplit=1)[0]
+
+
+def without_secrets(text: str) -> str:
+    """A text that may hold URLs, each as :func:`shown`: a cell can name several, or a file first."""
+    return "".join(map(_shown_before_others, _BEGIN.split(text)))
+
+
+def _shown_before_others(piece: str) -> str:
+    """The URL that a piece of a text begins with as it may be written down, and what follows it."""
+    end = _END.search(piece)
+    url, rest = (piece, "") if end is None else (piece[: end.start()], piece[end.start() :])
+    return f"{shown(url)}{rest}"
 
 
 def _without_user(url: str) -> str:
@@ -71,7 +97,7 @@ def _without_user(url: str) -> str:
         secret = ":" in user or scheme.lower() in _WEB
         return match[0] if scheme.lower() in _CONTAINERS or not secret else f"{scheme}://"
 
-    return re.sub(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#\s]*)@", without, url)
+    return re.sub(_USER, without, url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +125,11 @@ class RemoteFile:
         """Its name without folders, query and signature; of a chain of libraries that of the first."""
         if self.filename is not None:
             return self.filename
-        first = self.url.strip().partition("::")[0] if "://" in self.url.partition("::")[0] else self.url
+        first = self.url
+        if is_chain(first) and "://" in first.partition("::")[0]:
+            first = first.strip().partition("::")[0]
         if is_web_url(first):
-            return unquote(basename(re.split(r"[?#]", first)[0]))
+            return basename(unquote(basename(re.split(r"[?#]", first)[0])))  # a slash can be escaped
         return basename(first.partition(_VERSION)[0])
 
     @property

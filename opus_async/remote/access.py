@@ -16,7 +16,7 @@ from typing import Any
 
 from opus_async.remote import libraries
 from opus_async.remote.libraries import CLOSABLE, Located
-from opus_async.remote_urls import scheme_of
+from opus_async.remote_urls import is_chain, scheme_of
 from opus_async.transport.open_source import to_thread
 
 _CLOSING = 5.0
@@ -35,7 +35,7 @@ class _Access:
 
     def locate(self, url: str) -> Located:
         """The file system of a URL, and the path in it; can block while a library is imported."""
-        if scheme_of(url) not in CLOSABLE or "::" in url:
+        if scheme_of(url) not in CLOSABLE or is_chain(url):
             return libraries.shared(url)
         options = libraries.options_of(url)
         with self._lock:

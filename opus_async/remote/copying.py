@@ -55,4 +55,8 @@ def _copy(place: Located, facts: RemoteFacts, destination: Path) -> None:
             if len(block) == facts.size:  # its server gives no parts
                 copy.write(block)
                 return
+            if len(block) != end - offset:  # rows would be missing
+                raise ValueError(
+                    f"its server gave {len(block):,} bytes where {end - offset:,} were asked for"
+                )
             copy.write(block)

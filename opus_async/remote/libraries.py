@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from opus_async.remote_urls import RemoteFile, scheme_of
+from opus_async.remote_urls import RemoteFile, is_chain, scheme_of
 
 EXTRAS = {
     "s3": "s3",
@@ -76,6 +76,9 @@ def shared(url: str) -> Located:
         MissingLibrary, UnknownScheme: As in :func:`options_of`.
     """
     fsspec = _fsspec(url)
+    if not is_chain(url):  # what fsspec takes for a chain is a name with two colons otherwise
+        filesystem = _class_of(url)(**options_of(url))
+        return Located(filesystem, path_in(filesystem, url))
     try:
         return Located(*fsspec.core.url_to_fs(url))
     except ImportError as error:

@@ -13,7 +13,7 @@ from opus_async.errors import ManifestError
 from opus_async.remote import access
 from opus_async.remote.facts import read_info, remember
 from opus_async.remote.libraries import Located
-from opus_async.remote.refusals import refused
+from opus_async.remote.refusals import obstacle, refused
 from opus_async.remote_urls import RemoteFile, RemoteFolder
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -92,7 +92,8 @@ def _listed(url: str) -> Iterator[Located]:
     """Hold the connection for a listing, which the library neither takes from its memory nor leaves there.
 
     Raises:
-        ManifestError: In place of what the library raises.
+        ManifestError: In place of what the library raises. Its cause is an OpusError where others of its
+            store would meet it as well.
     """
     with access.held():
         try:
@@ -103,7 +104,8 @@ def _listed(url: str) -> Iterator[Located]:
         except ManifestError:
             raise
         except Exception as error:  # noqa: BLE001 - each library has its own
-            raise ManifestError(str(refused(RemoteFile(url), error))) from None
+            file = RemoteFile(url)
+            raise ManifestError(str(refused(file, error))) from obstacle(file, error)
 
 
 def _start(pattern: str) -> str:

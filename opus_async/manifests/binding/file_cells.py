@@ -14,7 +14,15 @@ from opus_async.manifests.binding.remote_globs import RemoteGlobs
 from opus_async.manifests.paths import as_written
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.models import InputField
-from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, is_pattern, is_web_url, scheme_of, shown
+from opus_async.remote_urls import (
+    Place,
+    RemoteFile,
+    RemoteFolder,
+    is_pattern,
+    is_web_url,
+    scheme_of,
+    without_secrets,
+)
 from opus_async.text import quoted
 
 
@@ -61,7 +69,7 @@ class FileCells:
         if len(found) > 1:
             raise Unfit(
                 "has the pattern {} for one file, and {} files match it",
-                quoted(value),
+                quoted(without_secrets(value)),
                 f"{len(found):,}",
                 code=ProblemCode.NO_MATCH,
             )
@@ -88,7 +96,7 @@ class FileCells:
         """A cell as it may be kept: without what in a URL gives access."""
         if isinstance(value, list | tuple):
             return [self.without_secrets(item) for item in value]
-        return shown(value) if isinstance(value, str) and scheme_of(value) is not None else value
+        return without_secrets(value) if isinstance(value, str) else value
 
     def named(self, field: InputField, value: Any) -> list[Any]:
         """The parts of a cell as they are written, in the order of :meth:`given`."""
@@ -120,7 +128,7 @@ class FileCells:
         if not found:
             raise Unfit(
                 "has the pattern {}, which matches no file in {}",
-                quoted(item),
+                quoted(without_secrets(item)),
                 quoted(base),
                 code=ProblemCode.NO_MATCH,
             )

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from opus_async.errors import ManifestError
+from opus_async.errors import ManifestError, OpusError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.readers.natural_order import in_order
 from opus_async.remote.listing import is_document, matching
@@ -28,7 +28,11 @@ class RemoteGlobs:
         return RemoteGlobs, ()
 
     async def look_up(self, patterns: Sequence[str]) -> None:
-        """Expand patterns that are not known yet, without blocking the event loop."""
+        """Expand patterns that are not known yet, without blocking the event loop.
+
+        Raises:
+            OpusError: A library or credentials are missing, or the store cannot be reached.
+        """
         for pattern in patterns:
             with self._lock:
                 known = pattern in self._found
@@ -40,6 +44,7 @@ class RemoteGlobs:
 
         Raises:
             Unfit: They cannot be listed.
+            OpusError: As in :meth:`look_up`.
         """
         with self._lock:
             found = self._found.get(pattern)
@@ -58,6 +63,8 @@ class RemoteGlobs:
                 listing = matching(pattern)
                 found = tuple(f"{listing.folder.url}/{name}" for name in in_order(set(listing.names)))
         except ManifestError as error:
+            if isinstance(error.__cause__, OpusError):  # it says nothing of this row, and may pass
+                raise error.__cause__ from None
             found = Unfit("has a pattern: {}", error.message, code=ProblemCode.NO_MATCH)
         with self._lock:
             self._found[pattern] = found

@@ -22,7 +22,7 @@ from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
 from opus_async.platform import Platform
-from opus_async.remote_urls import Place, scheme_of, shown
+from opus_async.remote_urls import Place, without_secrets
 from opus_async.text import quoted
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
@@ -274,9 +274,7 @@ class RowCheck:
     def _file(value: Any, position: int | None) -> str | None:
         """The file at a position of a cell, as the row names it; the first by default."""
         part = value[position or 0] if isinstance(value, list) and value else value
-        if not isinstance(part, str):
-            return None
-        return part if scheme_of(part) is None else shown(part)
+        return without_secrets(part) if isinstance(part, str) else None
 
 
 def _unreadable(cell: Unreadable, record: Record) -> Problem:
