@@ -17,7 +17,8 @@ _CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
 _LINK = re.compile(r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://")
 """What joins two libraries of a chain; a ``::`` without a scheme behind it is part of a name."""
 _BEGIN = re.compile(r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)")
-_END = re.compile(r"(?s);\s.*|[\"\]\s;,]*$")
+_END = re.compile(r";\s")
+_CLOSING = '"];, \t\r\n'
 """What follows a URL in a text of several, as a list with semicolons or as JSON."""
 _MAGIC = re.compile(r"[*?[]")
 _VERSION = "?versionId="
@@ -26,11 +27,14 @@ _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Of Azure, where what stands before the ``@`` is the name of a container."""
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]*)@")
+_USER = re.compile(
+    r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]+)://"
+    r"([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]{0,500})@"
+)
 """A user, also one whose password has a slash that should have been escaped; no port is a password."""
 _SECRET = re.compile(
-    r"(?i)[?&#;](?:[^=&#]*(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth"
-    r"|access_?key|rlkey|jwt|hmac|hdn)[^=&#]*"
+    r"(?i)[?&#;](?:[^=&#]{0,200}(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth"
+    r"|access_?key|rlkey|jwt|hmac|hdn)[^=&#]{0,200}"
     r"|key|pwd|policy|googleaccessid|awsaccesskeyid|x-(?:amz|goog|ms|oss)-[^=&#]*)="
 )
 """Parameters of a query that give access to whoever has the URL."""
@@ -84,9 +88,8 @@ def without_secrets(text: str) -> str:
 
 def _shown_before_others(piece: str) -> str:
     """The URL that a piece of a text begins with as it may be written down, and what follows it."""
-    end = _END.search(piece)
-    url, rest = (piece, "") if end is None else (piece[: end.start()], piece[end.start() :])
-    return f"{shown(url)}{rest}"
+    url = _END.split(piece, maxsplit=1)[0].rstrip(_CLOSING)
+    return f"{shown(url)}{piece[len(url) :]}"
 
 
 def _without_user(url: str) -> str:
@@ -162,7 +165,8 @@ class RemoteFolder:
     def holds(self, file: RemoteFile) -> bool:
         """Whether a document lies in it, by its URL alone."""
         below = file.url.removeprefix(f"{self.url}/")
-        return below != file.url and ".." not in below.split("/")
+        plain = re.sub(r"[\t\r\n]", "", unquote(below))  # as libraries read it
+        return below != file.url and ".." not in plain.split("/")
 
 
 Place: TypeAlias = Path | RemoteFolder

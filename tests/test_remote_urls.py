@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,7 +12,7 @@ import pytest
 
 from opus_async.errors import ManifestError, TransportError
 from opus_async.manifests.binding.remote_globs import RemoteGlobs
-from opus_async.remote_urls import RemoteFile, carries_secret, is_chain, shown, without_secrets
+from opus_async.remote_urls import RemoteFile, RemoteFolder, carries_secret, is_chain, shown, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,17 @@ async def test_pattern_in_a_store_out_of_reach_is_no_problem_of_its_row(serve):
         await globs.look_up([f"ftp://127.0.0.1:{port}/in/*.pdf"])
     with pytest.raises(TransportError, match="cannot be reached"):  # nothing was remembered
         globs.expand(f"ftp://127.0.0.1:{port}/in/*.pdf")
+
+
+@pytest.mark.parametrize("way", ["../x", "a/../../x", "%2e%2e/x", ".%2E/x", "..%2Fx", ".\t./x"])
+def test_folder_holds_no_document_to_which_a_way_out_leads(way):
+    folder = RemoteFolder("https://h/in")
+    assert not folder.holds(folder / way)
+    assert folder.holds(folder / "a..b/50%.pdf")
+
+
+@pytest.mark.parametrize("text", ["a" * 50_000, "https://h/" + "a" * 50_000, '; "' * 20_000])
+def test_long_text_is_looked_through_quickly(text):
+    began = time.thread_time()
+    assert without_secrets(text) == text
+    assert time.thread_time() - began < 1
