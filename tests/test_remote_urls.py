@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from opus_async.errors import ManifestError, TransportError
+from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.remote_globs import RemoteGlobs
 from opus_async.remote_urls import RemoteFile, RemoteFolder, carries_secret, is_chain, shown, without_secrets
 
@@ -164,3 +165,10 @@ def test_long_text_is_looked_through_quickly(text):
     began = time.thread_time()
     assert without_secrets(text) == text
     assert time.thread_time() - began < 1
+
+
+def test_documents_lie_beside_a_manifest_whose_folder_has_a_question_mark():
+    fsspec = pytest.importorskip("fsspec", reason="pip install fsspec")
+    fsspec.filesystem("memory").pipe("/b/paid?/m.csv", b"Document\na.pdf\n")
+    assert open_manifest("memory://b/paid?/m.csv").base == RemoteFolder("memory://b/paid?")
+    fsspec.filesystem("memory").rm("/b", recursive=True)

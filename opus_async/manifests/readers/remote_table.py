@@ -15,7 +15,7 @@ from pathlib import Path
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Manifest, Record
 from opus_async.remote.copying import copy_to
-from opus_async.remote_urls import RemoteFile, RemoteFolder
+from opus_async.remote_urls import RemoteFile, RemoteFolder, is_web_url
 
 
 class RemoteTable:
@@ -31,7 +31,9 @@ class RemoteTable:
 
     def __init__(self, url: str, opened: Callable[[Path], Manifest]) -> None:
         self.path = RemoteFile(url)
-        self.base = RemoteFolder(url.partition("?")[0].rpartition("/")[0])
+        query = "?" if is_web_url(url) else "?versionId="  # in a store a name can have a question mark
+        path = url.partition(query)[0]
+        self.base = RemoteFolder(path.rpartition("/")[0])
         self._folder = Path(tempfile.mkdtemp(prefix="opus-async-manifest-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         copy = self._folder / (self.path.name or "manifest")
