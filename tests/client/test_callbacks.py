@@ -13,6 +13,7 @@ from aiohttp import web
 from client_tools import TEXT, until
 
 from opus_async import CallbackReceiver, ConfigurationError, JobStatus
+from opus_async.jobs import polling
 from opus_async.opus import callbacks
 from opus_async.testing import quick_polls
 
@@ -246,7 +247,10 @@ async def test_callback_for_each_job_replaces_polls(simulate, connect):
     "profile", ["prompt", "late", "twice", "never", "forged", "garbage", "early", "mixed"]
 )
 @pytest.mark.parametrize("api", ["v0", "v1"])
-async def test_callback_delivery_of_any_quality_leaves_outcomes_unchanged(simulate, connect, profile, api):
+async def test_callback_delivery_of_any_quality_leaves_outcomes_unchanged(
+    simulate, connect, profile, api, monkeypatch
+):
+    monkeypatch.setattr(polling, "FIRST_POLL_UNKNOWN", 5.0)  # a lost one is waited for that long
     simulator = await simulate(run_time="0.05-0.3", fail_share=0.2, callbacks=profile, seed=4)
     receiver = CallbackReceiver()
     async with receiver.listening():
