@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 from pathlib import Path
 
 import pytest
 from batch_tools import DOCUMENT, ask, content, lines, sha256, states
 from killed_batch import KilledBatch
 from store_fixtures import BUCKET, server, store
-from stores import free_port
 
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
 from opus_async.errors import ManifestError
@@ -233,10 +233,11 @@ async def test_trouble_that_every_row_would_meet_ends_the_session_and_fails_none
     client = connect(simulator)
     directory = await begun(store, client, tmp_path, f"trouble-{trouble}", 6, limit=1)
     await client.close()
-    with monkeypatch.context() as changed:
+    with monkeypatch.context() as changed, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen: no other test can get this port meanwhile
         changed.setattr("s3fs.S3FileSystem.retries", 1)
         if trouble == "store":
-            changed.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+            changed.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
         else:
             changed.delenv("AWS_ACCESS_KEY_ID")
             changed.delenv("AWS_SECRET_ACCESS_KEY")

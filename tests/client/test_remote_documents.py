@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from client_tools import DOCUMENT, TEXT, document, sha256
 from handmade_opus import RESET_AFTER, RESET_BEFORE, xml_error
 from store_fixtures import BUCKET, server, store
-from stores import Store, free_port, moto_server
+from stores import Store, moto_server
 
 from opus_async import (
     ConfigurationError,
@@ -185,11 +186,14 @@ async def test_denied_document_is_told(simulate, connect, monkeypatch):
 
 
 async def test_store_that_cannot_be_reached_is_told(simulate, connect, monkeypatch):
-    for name, value in Store(free_port(), "testing").environment.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
-    with pytest.raises(TransportError, match="cannot be reached"):
-        await connect(await simulate()).run(DOCUMENT, {"Document": "s3://documents/a.txt"})
+    simulator = await simulate()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen: no other test can get this port meanwhile
+        for name, value in Store(nobody.getsockname()[1], "testing").environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TransportError, match="cannot be reached"):
+            await connect(simulator).run(DOCUMENT, {"Document": "s3://documents/a.txt"})
 
 
 @pytest.mark.parametrize(
