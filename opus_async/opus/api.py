@@ -103,7 +103,7 @@ class Api:
             ProtocolError: It is of another version than was asked for, or cannot be read.
             APIError: The platform refused.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
 
         def read(response: ApiResponse) -> Workflow:
             return api.read_workflow(response, workflow_id)
@@ -137,7 +137,7 @@ class Api:
             fields: What the job is made with.
             on_maybe_created: Called for each job that a lost answer may have left behind.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         call = api.initiate(fields)
 
         return await self._send(call, api.read_initiated, on_failure=_when_lost(on_maybe_created))
@@ -149,7 +149,7 @@ class Api:
             fields: What the file is, and whose.
             waited: Seconds that the upload has waited already, for events.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         return await self._send(api.presign(fields), api.read_presigned, waited=waited)
 
     async def download(self, file_url: str, *, workspace_id: str | None) -> PresignedDownload:
@@ -179,7 +179,7 @@ class Api:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.
             OpusError: Proved to have had no effect: nothing was sent, or nothing but 429 came back.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         call = api.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
 
         def read(response: ApiResponse) -> None:
@@ -196,7 +196,7 @@ class Api:
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
 
         def read(response: ApiResponse) -> tuple[JobStatus, Any]:
             return api.read_status(response), json_of(response)
@@ -213,19 +213,19 @@ class Api:
             priority: Its place in the queue of the limiter: polls yield to everything else.
             policy: Other than the client's.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         return await self._send(api.status(job_id), api.read_status, priority=priority, policy=policy)
 
     async def results(self, job_id: str, *, priority: Priority = Priority.WORK) -> JobResults | None:
         """Fetch the results of a completed job; None when they are not ready yet (202)."""
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         return await self._send(api.results(job_id), api.read_results, priority=priority)
 
     async def audit(
         self, job_id: str, *, priority: Priority = Priority.WORK, policy: RetryPolicy | None = None
     ) -> AuditLog:
         """Fetch a job's audit."""
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         return await self._send(api.audit(job_id), api.read_audit, priority=priority, policy=policy)
 
     async def job_call(
@@ -244,7 +244,7 @@ class Api:
         Raises:
             ConfigurationError: Another generation is used.
         """
-        api = self.versions.found or await self.versions.version()
+        api = await self.versions.version()
         if not api.has_jobs:
             raise ConfigurationError(
                 f"{call.operation!r} is offered for jobs (v0) only, and this client speaks {api.name}: "

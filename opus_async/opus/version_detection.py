@@ -25,19 +25,18 @@ class VersionDetector:
 
     Attributes:
         candidates: As given.
-        found: The generation that is used; None while it is not known yet.
     """
 
     def __init__(self, candidates: Sequence[ApiVersion], sender: Sender) -> None:
         self.candidates = candidates
-        self.found = candidates[0] if len(candidates) == 1 else None
+        self._found = candidates[0] if len(candidates) == 1 else None
         self._asking = asyncio.Lock()
         self._sender = sender
 
     @property
     def name(self) -> str:
         """The name of the generation that is used; ``auto`` while it is not known yet."""
-        return self.found.name if self.found else "auto"
+        return self._found.name if self._found else "auto"
 
     async def version(self) -> ApiVersion:
         """The generation that is used: asked for once, at the first request, where there is a choice.
@@ -46,10 +45,10 @@ class VersionDetector:
             ConfigurationError: None of them answers here.
             OpusError: It could not be asked.
         """
-        if self.found is None:
+        if self._found is None:
             async with self._asking:
-                self.found = await self._first_that_answers()
-        return self.found
+                self._found = await self._first_that_answers()
+        return self._found
 
     async def all_answers(self) -> dict[str, bool | OpusError]:
         """Whether each candidate answers here, by name; the error where that cannot be told."""
@@ -63,8 +62,8 @@ class VersionDetector:
             return False
 
     async def _first_that_answers(self) -> ApiVersion:
-        if self.found is not None:  # another request was first
-            return self.found
+        if self._found is not None:  # another request was first
+            return self._found
         undecided: OpusError | None = None
         for version in self.candidates:
             answers = await self._answers(version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from opus_async.transport.forks import loop_time
 from opus_async.transport.rates import TokenBucket
 
 
@@ -21,7 +22,7 @@ class Bandwidth:
         self,
         rate: float,
         *,
-        time: Callable[[], float] | None = None,
+        time: Callable[[], float] = loop_time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._bucket = TokenBucket(rate)
@@ -30,8 +31,7 @@ class Bandwidth:
 
     async def spend(self, size: int) -> None:
         """Wait until ``size`` bytes may go out. First come, first served; given back when cancelled."""
-        now = asyncio.get_running_loop().time() if self._time is None else self._time()
-        wait = self._bucket.reserve(now, size)
+        wait = self._bucket.reserve(self._time(), size)
         if wait > 0:
             try:
                 await self._sleep(wait)

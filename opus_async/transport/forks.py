@@ -83,6 +83,11 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def loop_time() -> float:
+    """The clock of the event loop that runs in this thread, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
 def in_child(call: Callable[[], None]) -> None:
     """Register a function to be called in every forked child, where this system forks."""
     if hasattr(os, "register_at_fork"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from opus_async.errors import Obstacle, OpusError, TransportError
-from opus_async.transport.forks import Maker
+from opus_async.transport.forks import Maker, loop_time
 from opus_async.transport.lanes import Lane, Lanes, Priority
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.throttling import Throttling
@@ -50,10 +50,10 @@ class RequestLimiter:
         poll_rate: float | None = None,
         start_slowly: bool = False,
         operation_limits: Sequence[OperationLimit] = (),
-        time: Callable[[], float] | None = None,
+        time: Callable[[], float] = loop_time,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self.now = _loop_time if time is None else time
+        self.now = time
         self.granted_at = 0.0
         self.throttling = Throttling(
             rate, guess=slots, start_slowly=start_slowly, now=self.now, random=random
@@ -112,7 +112,7 @@ class RequestLimiter:
         loop = self._maker.check()
         if self._stopped or self._in_use >= self._usable or self._lanes.waiting:
             return False
-        now = self.now() if loop is None or self.now is not _loop_time else loop.time()
+        now = self.now() if loop is None or self.now is not loop_time else loop.time()
         lane = self._lanes.of(priority, operation)
         if self._wait(lane, now) > 0:
             return False
@@ -300,10 +300,6 @@ class _Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limiter.release()
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _firsts(lanes: Sequence[Lane], *, repeatable: bool) -> list[tuple[Lane, asyncio.Future[None]]]:

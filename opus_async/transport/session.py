@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -19,7 +18,7 @@ from yarl import URL
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.connections import Connections
 from opus_async.transport.exchange import Origin
-from opus_async.transport.forks import Maker, in_child, running_loop
+from opus_async.transport.forks import Maker, in_child, loop_time, running_loop
 from opus_async.transport.proxies import Proxies
 
 __all__ = ["NEVER_ROUND", "HttpSession"]
@@ -77,7 +76,7 @@ class HttpSession:
 
     def __init__(self, given: aiohttp.ClientSession | None) -> None:
         self.proxies: Proxies | None = None
-        self.time = _loop_time
+        self.time = loop_time
         self._session = given
         self._ours = given is None
         self._closed = False
@@ -220,7 +219,3 @@ def _drop(session: aiohttp.ClientSession) -> None:
 def _user_agent() -> str:
     root = import_module(__name__.partition(".")[0])  # by name: no import upwards
     return f"opus-async/{root.__version__}"
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
