@@ -7,8 +7,10 @@ these the type checker sees that nobody changes them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar, dataclass_transform
+
+from opus_async.lazy_dataclass import dataclass
 
 __all__ = ["cheap_dataclass"]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
 from opus_async.input_problems import InputProblem
+from opus_async.lazy_dataclass import dataclass
 
 
 class RequestKind(StrEnum):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import StrEnum
 from typing import Self
 
 from opus_async.gaps import gapped
+from opus_async.lazy_dataclass import dataclass
 
 
 class ProblemCode(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
 from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
 from opus_async.html_card import card
 from opus_async.json_text import parsed
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models import AuditLog, JobStatus, Notice
 from opus_async.models.mappings import EMPTY
 from opus_async.plain_json import plain

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from opus_async.errors import OpusError
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
 from opus_async.transport.rates import OperationLimit
 

@@ -6,11 +6,13 @@ Pure: nothing is opened or looked up, and fsspec, which reads them, is not impor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from posixpath import basename, splitext
 from typing import TypeAlias
 from urllib.parse import unquote
+
+from opus_async.lazy_dataclass import dataclass
 
 _CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
 """``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""

@@ -9,7 +9,6 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +17,7 @@ from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
 from opus_async.errors import AuthenticationError, MixedUpAnswer, OpusError
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
+from opus_async.lazy_dataclass import dataclass
 from opus_async.redaction import Mask
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth

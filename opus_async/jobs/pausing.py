@@ -6,11 +6,11 @@ import asyncio
 import enum
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from opus_async.errors import OpusError
 from opus_async.gaps import gapped
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models import JobStatus
 from opus_async.tasks import is_cancelled
 

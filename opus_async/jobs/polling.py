@@ -6,9 +6,9 @@ Pure: no clock, no asyncio; seconds go in, seconds come out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from opus_async.jobs.run_times import RunTimeStats
+from opus_async.lazy_dataclass import dataclass
 
 MIN_INTERVAL = 0.5
 """Seconds. Noticing an end sooner than half a second after it is of no use and costs polls; whoever wants it

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models.mappings import EMPTY
 from opus_async.models.results import OutputValue
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opus_async.json_text import parsed
+from opus_async.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

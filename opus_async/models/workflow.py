@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opus_async.html_card import card
 from opus_async.input_problems import InputProblem
+from opus_async.lazy_dataclass import dataclass
 from opus_async.models.mappings import EMPTY
 
 

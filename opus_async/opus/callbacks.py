@@ -18,12 +18,12 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from opus_async.arguments import SECRET_TEXT, Kind, checked, number
 from opus_async.errors import ConfigurationError
+from opus_async.lazy_dataclass import dataclass
 from opus_async.opus.connection_guard import MAX_CONNECTIONS, ConnectionGuard
 from opus_async.transport.rates import TokenBucket
 from opus_async.wire.excerpts import CALLBACK_MARK

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opus_async.errors import first_error
 from opus_async.input_problems import Unfit
+from opus_async.lazy_dataclass import dataclass
 from opus_async.remote.facts import RemoteFacts, facts_of
 from opus_async.remote_urls import RemoteFile
 from opus_async.tasks import start_in

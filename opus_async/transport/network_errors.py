@@ -12,7 +12,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from http import HTTPStatus
 
 import aiohttp
@@ -21,6 +21,7 @@ from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
+from opus_async.lazy_dataclass import dataclass
 from opus_async.transport.connections import ClosedBeforeItWasSent, TwoAnswers
 from opus_async.transport.exchange import AnswerTooLarge
 from opus_async.transport.proxies import shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from opus_async.lazy_dataclass import dataclass
 
 _EPSILON = 1e-9
 """Seconds or tokens: rounding of floats must not make a timer fire twice for one token."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import backoff
@@ -17,6 +16,7 @@ import backoff
 from opus_async.config import RetryPolicy
 from opus_async.errors import APIError, MixedUpAnswer, Obstacle, OpusError, TransportError
 from opus_async.events import Event, FailureClass, RequestKind, RequestRetried, current_job
+from opus_async.lazy_dataclass import dataclass
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.backoff_schedule import BackoffSchedule
 from opus_async.transport.circuit_breaker import CircuitBreaker
