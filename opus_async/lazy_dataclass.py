@@ -64,7 +64,7 @@ class _CompiledWhenUsed:
 def _lazily_compiled(cls: type[Any], options: Mapping[str, bool]) -> type[Any]:
     asked = {**_DEFAULTS, **options}
     heir_of_frozen = any(
-        base.__dataclass_params__.frozen for base in cls.__mro__ if dataclasses.is_dataclass(base)
+        base.__dataclass_params__.frozen for base in cls.__mro__ if hasattr(base, "__dataclass_params__")
     )
     uncompiled = {**options, **_NONE_COMPILED, "frozen": heir_of_frozen}
     made: type[Any] = dataclasses.dataclass(**uncompiled)(cls)
@@ -73,6 +73,8 @@ def _lazily_compiled(cls: type[Any], options: Mapping[str, bool]) -> type[Any]:
             setattr(made, name, _CompiledWhenUsed(made, name, options))
     if asked["eq"] and not (asked["frozen"] or asked["unsafe_hash"]) and vars(cls).get("__hash__") is None:
         made.__hash__ = None  # type: ignore[assignment]  # as Python marks what has none
+    if not asked["init"]:  # a base of which nothing is made: freezing its heirs is enough
+        asked["frozen"] = False
     for option in _DEFAULTS:
         setattr(made.__dataclass_params__, option, asked[option])
     return made

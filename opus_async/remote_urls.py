@@ -14,27 +14,28 @@ from urllib.parse import unquote
 
 from opus_async.lazy_dataclass import dataclass
 
-_CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
+# Patterns are texts: re compiles each when it is first looked for, and keeps it. Most programs need none.
+_CHAIN = r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://"
 """``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""
-_LINK = re.compile(r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://")
+_LINK = r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://"
 """What joins two libraries of a chain; a ``::`` without a scheme behind it is part of a name."""
-_BEGIN = re.compile(r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)")
-_END = re.compile(r";\s")
+_BEGIN = r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)"
+_END = r";\s"
 _CLOSING = '"];, \t\r\n'
 """What follows a URL in a text of several, as a list with semicolons or as JSON."""
-_MAGIC = re.compile(r"[*?[]")
+_MAGIC = r"[*?[]"
 _VERSION = "?versionId="
 """What names one version of a document in S3."""
 _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Of Azure, where what stands before the ``@`` is the name of a container."""
-_USER = re.compile(
+_USER = (
     r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]+)://"
     r"([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]{0,500})@"
 )
 """A user, also one whose password has a slash that should have been escaped; no port is a password."""
-_SECRET = re.compile(
+_GIVES_ACCESS = (
     r"(?i)[?&#;](?:[^=&#]{0,200}(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth"
     r"|access_?key|rlkey|jwt|hmac|hdn)[^=&#]{0,200}"
     r"|key|pwd|policy|googleaccessid|awsaccesskeyid|x-(?:amz|goog|ms|oss)-[^=&#]*)="
@@ -44,7 +45,7 @@ _SECRET = re.compile(
 
 def scheme_of(text: str) -> str | None:
     """The scheme that a text begins with, in lower case; None for what is no URL, and for local files."""
-    match = _CHAIN.match(text)
+    match = re.match(_CHAIN, text)
     scheme = match[1].lower() if match else None
     return None if scheme in _LOCAL else scheme
 
@@ -62,12 +63,12 @@ def is_store_url(text: str) -> bool:
 
 def is_chain(url: str) -> bool:
     """Whether a URL goes through several libraries, like ``zip://a.pdf::s3://bucket/a.zip``."""
-    return _LINK.search(url) is not None
+    return re.search(_LINK, url) is not None
 
 
 def is_pattern(url: str) -> bool:
     """Whether a URL is a pattern of documents; never one of http(s), where a ``?`` begins a query."""
-    return not is_web_url(url) and _MAGIC.search(url.partition(_VERSION)[0]) is not None
+    return not is_web_url(url) and re.search(_MAGIC, url.partition(_VERSION)[0]) is not None
 
 
 def carries_secret(url: str) -> bool:
@@ -78,19 +79,19 @@ def carries_secret(url: str) -> bool:
 def shown(url: str) -> str:
     """The URL as it may be written down: without a password, and without a query that gives access."""
     clean = _without_user(url)
-    if _SECRET.search(clean) is None and _SECRET.search(unquote(clean)) is None:
+    if re.search(_GIVES_ACCESS, clean) is None and re.search(_GIVES_ACCESS, unquote(clean)) is None:
         return clean
     return re.split("[?&#;]" if re.search("[?&#;]", clean) else "%", clean, maxsplit=1)[0]
 
 
 def without_secrets(text: str) -> str:
     """A text that may hold URLs, each as :func:`shown`: a cell can name several, or a file first."""
-    return "".join(map(_shown_before_others, _BEGIN.split(text)))
+    return "".join(map(_shown_before_others, re.split(_BEGIN, text)))
 
 
 def _shown_before_others(piece: str) -> str:
     """The URL that a piece of a text begins with as it may be written down, and what follows it."""
-    url = _END.split(piece, maxsplit=1)[0].rstrip(_CLOSING)
+    url = re.split(_END, piece, maxsplit=1)[0].rstrip(_CLOSING)
     return f"{shown(url)}{piece[len(url) :]}"
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 from opus_async.remote import libraries
@@ -85,7 +85,7 @@ async def _close_connections(filesystem: Any) -> None:
 
 
 class _Users:
-    """Counts who uses the access, for :func:`held`."""
+    """Counts who uses the access; see :mod:`opus_async.remote.hold`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -119,49 +119,8 @@ class _Users:
         return access.locate(url)
 
 
-_USERS = _Users()
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Hold connections open; for code that may block. What nobody holds any more is closed."""
-    hold = Hold()
-    hold.take()
-    try:
-        yield
-    finally:
-        if (closing := hold.leave()) is not None:
-            closing()
-
-
-class Hold:
-    """Holds connections open from the first use until it is released."""
-
-    def __init__(self) -> None:
-        self._holds = False
-
-    def take(self) -> None:
-        """Hold them from now on."""
-        if not self._holds:
-            self._holds = True
-            _USERS.enter()
-
-    def leave(self) -> Callable[[], None] | None:
-        """Hold them no more; returns what closes them, if this was the last: it blocks for a moment."""
-        if not self._holds:
-            return None
-        self._holds = False
-        return _USERS.leave()
-
-    async def release(self) -> None:
-        """Hold them no more, and wait until they are closed, if this was the last."""
-        if (closing := self.leave()) is not None:
-            await asyncio.shield(to_thread(closing))
-
-    def drop(self) -> None:
-        """Hold them no more, and let them be closed by themselves, if this was the last."""
-        if (closing := self.leave()) is not None:
-            threading.Thread(target=closing, name="opus-async-remote-close", daemon=True).start()
+USERS = _Users()
+"""Of this process."""
 
 
 def locate(url: str) -> Located:
@@ -170,7 +129,7 @@ def locate(url: str) -> Located:
     Raises:
         MissingLibrary, UnknownScheme: See :mod:`opus_async.remote.libraries`.
     """
-    return _USERS.locate(url)
+    return USERS.locate(url)
 
 
 async def located(url: str) -> Located:

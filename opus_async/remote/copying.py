@@ -7,6 +7,7 @@ from pathlib import Path
 from opus_async.errors import ConfigurationError, ManifestError
 from opus_async.remote import access
 from opus_async.remote.facts import RemoteFacts, read_info
+from opus_async.remote.hold import held
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import refused
 from opus_async.remote.source import BLOCK
@@ -19,7 +20,7 @@ def copy_to(file: RemoteFile, destination: Path) -> str:
     Raises:
         ManifestError: It cannot be read, or changed meanwhile.
     """
-    with access.held():
+    with held():
         try:
             place = access.locate(file.url)
             before = read_info(place.filesystem.info(place.path))
@@ -39,7 +40,7 @@ def copy_from(source: Path, file: RemoteFile) -> None:
     Raises:
         ConfigurationError: It cannot be written there.
     """
-    with access.held():
+    with held():
         try:
             place = access.locate(file.url)
             place.filesystem.put_file(str(source), place.path)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from opus_async.remote import access
-from opus_async.remote.access import Hold
+from opus_async.remote.hold import Hold
 from opus_async.remote.refusals import obstacle, refused
 from opus_async.remote_urls import RemoteFile
 

@@ -12,8 +12,8 @@ from opus_async.errors import OpusError, UploadError
 from opus_async.gaps import gapped
 from opus_async.input_problems import Unfit
 from opus_async.remote import access
-from opus_async.remote.access import Hold
 from opus_async.remote.facts import RemoteFacts, facts_of
+from opus_async.remote.hold import Hold
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import refused
 from opus_async.remote_urls import RemoteFile
