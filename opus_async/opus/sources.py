@@ -17,7 +17,7 @@ from opus_async.transport.sources import BytesSource, FileObjectSource, PathSour
 if TYPE_CHECKING:
     from opus_async.remote.source import RemoteSource
 
-_COLLAPSED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+_COLLAPSED = r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]"
 """What a Path makes of a URL."""
 
 
@@ -84,7 +84,7 @@ def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSour
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
         if not Path(path).exists():
-            as_url = isinstance(path, Path) and _COLLAPSED.match(str(path))
+            as_url = isinstance(path, Path) and re.match(_COLLAPSED, str(path))
             hint = "; give a URL as text, not as a Path, which loses a slash of it" if as_url else ""
             raise _no_file(f"there is no file {{}}{hint}", path) from None
         raise
