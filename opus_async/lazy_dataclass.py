@@ -51,6 +51,7 @@ class _CompiledWhenUsed:
         made, fields = self._owner, self._owner.__dataclass_fields__
         body = {
             "__module__": made.__module__,
+            "__doc__": made.__doc__,  # without one the standard library would write one
             "__annotations__": {name: f.type for name, f in fields.items()},
         }
         if hasattr(made, "__post_init__"):
