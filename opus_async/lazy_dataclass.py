@@ -51,7 +51,7 @@ class _CompiledWhenUsed:
         made, fields = self._owner, self._owner.__dataclass_fields__
         body = {
             "__module__": made.__module__,
-            "__doc__": made.__doc__,  # without one the standard library would write one
+            "__doc__": made.__doc__,  # else one is made of its signature, which takes long
             "__annotations__": {name: f.type for name, f in fields.items()},
         }
         if hasattr(made, "__post_init__"):
@@ -63,18 +63,24 @@ class _CompiledWhenUsed:
 
 
 def _lazily_compiled(cls: type[Any], options: Mapping[str, bool]) -> type[Any]:
+    """A dataclass of whose methods none is compiled yet.
+
+    Args:
+        cls: As it stands in its module.
+        options: Of its decorator.
+    """
     asked = {**_DEFAULTS, **options}
     heir_of_frozen = any(
         base.__dataclass_params__.frozen for base in cls.__mro__ if hasattr(base, "__dataclass_params__")
     )
-    uncompiled = {**options, **_NONE_COMPILED, "frozen": heir_of_frozen}
+    uncompiled = {**options, **_NONE_COMPILED, "frozen": heir_of_frozen}  # as the standard library demands
     made: type[Any] = dataclasses.dataclass(**uncompiled)(cls)
     for name, option in _COMPILED.items():
         if asked[option] and vars(cls).get(name) is None:
             setattr(made, name, _CompiledWhenUsed(made, name, options))
     if asked["eq"] and not (asked["frozen"] or asked["unsafe_hash"]) and vars(cls).get("__hash__") is None:
         made.__hash__ = None  # type: ignore[assignment]  # as Python marks what has none
-    if not asked["init"]:  # a base of which nothing is made: freezing its heirs is enough
+    if not asked["init"]:  # a base, of which nothing is made: that its heirs are frozen is enough
         asked["frozen"] = False
     for option in _DEFAULTS:
         setattr(made.__dataclass_params__, option, asked[option])
