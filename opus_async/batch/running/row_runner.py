@@ -21,6 +21,7 @@ from opus_async.batch.running.row_task import Phase, RowTask
 from opus_async.errors import JobPaused, LedgerError, OpusError
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.previous_job import Superseded
@@ -92,8 +93,13 @@ class RowRunner:
         self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
 
-    async def run(self, task: RowTask) -> RowResult | None:
-        """Run a row; returns how it ended, or None when it is parked, put aside or given back."""
+    async def run(self, task: RowTask) -> RowResult | JobRun | None:
+        """Run a row, or go on with one whose job is watched no more.
+
+        Returns:
+            How it ended; the run of its job while that is watched, to go on with it when it is ready; None
+            when the row is parked, put aside or given back.
+        """
         waits = Waits()
         while True:
             try:
@@ -127,12 +133,19 @@ class RowRunner:
         age = asyncio.get_running_loop().time() - task.ordered_at
         return median(self._run_times) - age <= seconds
 
-    async def _run(self, task: RowTask) -> RowResult | None:
+    async def _run(self, task: RowTask) -> RowResult | JobRun | None:
         try:
-            outcome = await self._job(task)
+            come_to = await self._come_to(task)
         except Superseded:
             await task.begin_anew()
-            outcome = await self._job(task)
+            come_to = await self._begin(task)
+        return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
+
+    async def _come_to(self, task: RowTask) -> JobOutcome | JobRun:
+        run, task.watched = task.watched, None
+        return await self._begin(task) if run is None else await self._lifecycle.go_on(run)
+
+    async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
         row = task.row
         if isinstance(outcome.error, JobPaused):
             await self._park(task, outcome, outcome.error)
@@ -151,14 +164,14 @@ class RowRunner:
             row = replace(row, timings=add_wait(row.timings, waited))
         return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
 
-    async def _job(self, task: RowTask) -> JobOutcome:
+    async def _begin(self, task: RowTask) -> JobOutcome | JobRun:
         row = task.row
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
         with remembered():  # what is looked up of documents to compare them, binding need not ask for again
             if row.is_new:
                 await self.check_files(row)
-            return await self._lifecycle.run(
+            return await self._lifecycle.begin(
                 request,
                 index=row.index,
                 recovered=recovered,

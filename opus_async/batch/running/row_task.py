@@ -12,6 +12,7 @@ from typing import Any
 from opus_async.batch.ports import Receipt, RowJournal
 from opus_async.batch.rows import Row, RowLease, RowState
 from opus_async.batch.running.observation_reports import ObservationReports
+from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.models import JobStatus
 from opus_async.platform import IdTaken, JobTakenAway, Stages, StartDoubt
@@ -47,6 +48,8 @@ class RowTask:
         phase: How far it has come here.
         settled: Whether the ledger knows how it stands, and need not be told that it was given back.
         status: The platform's last word on its job.
+        working: The task that works on it; None while its job is watched, and before it is begun.
+        watched: The run of its job while that is watched, and until it is gone on with.
     """
 
     __slots__ = (
@@ -67,6 +70,8 @@ class RowTask:
         "phase",
         "settled",
         "status",
+        "watched",
+        "working",
     )
 
     def __init__(
@@ -90,6 +95,8 @@ class RowTask:
         self.parked = row.state is RowState.WAITING
         self.settled = False
         self.status = row.status
+        self.working: asyncio.Task[None] | None = None
+        self.watched: JobRun | None = None
         self._journal = journal
         self._reports = reports
         self._check_files = check_files
@@ -108,6 +115,11 @@ class RowTask:
             self._row = replace(self._row, **self._changes)
             self._changes.clear()
         return self._row
+
+    @property
+    def index(self) -> int:
+        """Its place in the manifest, from 0."""
+        return self._row.index
 
     @property
     def lease(self) -> RowLease:
