@@ -231,14 +231,17 @@ class LocalShardRunner:
         )
         self._running[task] = shard
         shard.begun.append(task)
-        self._start(task).add_done_callback(lambda _: self._begun.release())
+        self._start(task, self._has_begun)
 
-    def _start(self, task: RowTask) -> asyncio.Task[None]:
+    def _start(self, task: RowTask, then: Callable[[RowTask, asyncio.Task[None]], None]) -> None:
         task.working = working = start(f"opus_async row {task.index}", self._work, task)
-        working.add_done_callback(partial(self._worked, task))  # also when cancelled before its first step
-        return working
+        working.add_done_callback(partial(then, task))  # also when cancelled before its first step
 
-    def _worked(self, task: RowTask, working: asyncio.Task[None]) -> None:
+    def _has_begun(self, task: RowTask, working: asyncio.Task[None]) -> None:
+        self._begun.release()
+        self._has_worked(task, working)
+
+    def _has_worked(self, task: RowTask, working: asyncio.Task[None]) -> None:
         if task.working is working:
             self._over(task)
 
@@ -251,7 +254,7 @@ class LocalShardRunner:
     def _can_go_on(self, run: JobRun) -> None:
         task = self._watched.pop(run, None)
         if task is not None:
-            self._context.run(self._start, task)
+            self._context.run(self._start, task, self._has_worked)
 
     def _stop(self, task: RowTask) -> None:
         """Work no more on a row; what is not settled is released as it stands."""

@@ -28,7 +28,7 @@ from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
-from opus_async.platform import JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
 from opus_async.remote.facts import remembered
 from opus_async.transport.shortage import Waits, advice, out_of
 
@@ -146,7 +146,7 @@ class RowRunner:
         return await self._begin(task) if run is None else await self._lifecycle.go_on(run)
 
     async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
-        row = task.row
+        row = task.handed_out
         if isinstance(outcome.error, JobPaused):
             await self._park(task, outcome, outcome.error)
             return None
@@ -214,7 +214,7 @@ class RowRunner:
     async def _wait_out_shortage(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
         """Wait until this machine may have room again; whether the row is to go on from where it stands."""
         wait = waits.next_wait()
-        log.info("row %d: no %s left (%s); again in %s s", task.row.index, shortage, error, wait)
+        log.info("row %d: no %s left (%s); again in %s s", task.index, shortage, error, wait)
         if wait is None:
             told = error if isinstance(error, OpusError) and error.shortage else _no_more(shortage)
             self._fail_all(told)
@@ -226,17 +226,17 @@ class RowRunner:
     async def _result_of_error(self, task: RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
-            log.error("row %d: unexpected", task.row.index, exc_info=error)
+            log.error("row %d: unexpected", task.index, exc_info=error)
             surprise = OpusError(
                 gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
             )
             return self.failed(task, surprise)
         if fatal := await self._error_for_every_row(error):
-            log.warning("row %d: %s", task.row.index, fatal)
+            log.warning("row %d: %s", task.index, fatal)
             self._fail_all(fatal)
             return None
         if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
-            log.warning("row %d: %s; whether others meet it will show", task.row.index, error)
+            log.warning("row %d: %s; whether others meet it will show", task.index, error)
             task.settled = True
             if self._suspects.add(task, error):
                 self._fail_all(error)
@@ -262,6 +262,8 @@ def _no_more(shortage: str) -> OpusError:
 
 def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     """What is known of the job that a row has."""
+    if row.is_new and row.remote_id is None:
+        return NEW_JOB
     retry = None
     if row.asks_first:
         retry = RetryRequest(

@@ -117,6 +117,11 @@ class RowTask:
         return self._row
 
     @property
+    def handed_out(self) -> Row:
+        """The row as it was handed out: what it is and what it has spent, whatever its job did since."""
+        return self._row
+
+    @property
     def index(self) -> int:
         """Its place in the manifest, from 0."""
         return self._row.index
