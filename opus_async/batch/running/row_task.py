@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from opus_async.batch.ports import Receipt, RowJournal
-from opus_async.batch.rows import Row, RowLease, RowState
+from opus_async.batch.rows import Row, RowState
 from opus_async.batch.running.observation_reports import ObservationReports
 from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.shared_errors import SharedErrors
@@ -42,6 +42,7 @@ class RowTask:
         generation: Of the platform's API, by which a new job's id is known.
 
     Attributes:
+        lease: By what right the row is worked on.
         may_run: Whether the order to start may have left, in whatever process.
         ordered_at: When this process ordered its job, by the clock of the loop; None if it did not.
         parked: Whether it waited for a person when it was last known of it.
@@ -64,6 +65,7 @@ class RowTask:
         "_stages",
         "_suspects",
         "_unchecked",
+        "lease",
         "may_run",
         "ordered_at",
         "parked",
@@ -86,6 +88,7 @@ class RowTask:
         stages: Stages,
         generation: str,
     ) -> None:
+        self.lease = row.held
         self._row = row
         self._changes: dict[str, Any] = {}
         """Fields of the row that are others by now: few ask for it, and a copy costs more than a step."""
@@ -125,11 +128,6 @@ class RowTask:
     def index(self) -> int:
         """Its place in the manifest, from 0."""
         return self._row.index
-
-    @property
-    def lease(self) -> RowLease:
-        """By what right the row is worked on."""
-        return self._row.held
 
     def waited(self) -> float | None:
         """Seconds that the row has waited for a person; None when it does not."""
