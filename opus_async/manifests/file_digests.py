@@ -56,9 +56,9 @@ class FileDigests:
         Raises:
             InvalidInputs: It is missing, cannot be read, is no file, or changed while it was read.
         """
-        name = str(path)
         if isinstance(path, RemoteFile):
             return await self._of_remote(path)
+        name = str(path)
         known = (await self._cache.recall_files([name])).get(name) if self._cache else None
         async with self._room:
             stop = threading.Event()
@@ -76,7 +76,7 @@ class FileDigests:
     async def _of_remote(self, file: RemoteFile) -> str:
         found = await remote_signature(file)
         if self._cache:
-            self._cache.keep_file(str(file), *found)
+            self._cache.keep_file(file.kept_name, *found)
         return found[3]
 
 

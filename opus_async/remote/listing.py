@@ -67,6 +67,7 @@ def in_folder(folder: RemoteFolder) -> RemoteListing:
     Raises:
         ManifestError: It cannot be listed.
     """
+    _refuse_inside(folder.url)
     with _listed(folder.url) as place:
         infos = {str(info["name"]): info for info in place.filesystem.ls(place.path, detail=True)}
         deeper = any(info.get("type") == "directory" for info in infos.values())
@@ -110,6 +111,7 @@ def _listed(url: str) -> Iterator[Located]:
 
 def _start(pattern: str) -> str:
     """The folder that a pattern starts at: all parts before the first with a special character."""
+    _refuse_inside(pattern)
     scheme, separator, rest = pattern.partition("://")
     plain = []
     for part in rest.split("/")[:-1]:
@@ -121,6 +123,15 @@ def _start(pattern: str) -> str:
             f"{RemoteFile(pattern)}: a pattern begins with the name of one bucket: write it out"
         )
     return f"{scheme}{separator}{'/'.join(plain)}"
+
+
+def _refuse_inside(url: str) -> None:
+    """Refuse to list what lies inside of another file: each document needs the whole chain in its URL."""
+    if RemoteFolder(url).is_inside_file:
+        raise ManifestError(
+            f"{RemoteFile(url)} lies inside of another file, which is not listed: name its documents one by "
+            "one, each by its whole URL, or unpack it"
+        )
 
 
 def _named(

@@ -34,7 +34,7 @@ _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 _IN_PYTHON = (
     "In Python, --map is columns={...}, --set is constants={...}, --allow-outside is allow_outside=True, "
-    "--accept-second-bill is accept_second_bill=True."
+    "--allow-queries is allow_queries=True, --accept-second-bill is accept_second_bill=True."
 )
 
 
@@ -72,13 +72,19 @@ class Found:
 
 
 async def found(
-    meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
+    meta: ManifestMeta,
+    moved: str | PathLike[str] | None,
+    rules: ManifestPolicy,
+    watching: BatchObserver,
+    *,
+    anew: bool,
 ) -> Found:
     """Open the manifest of a batch that is resumed, and tell whether it is to be planned again.
 
     Args:
         meta: What the ledger knows of its manifest.
         moved: Where it is now; None for where it was.
+        rules: What is tolerated of it.
         watching: Told when it is gone.
         anew: Whether to plan it again although it is the same.
 
@@ -89,7 +95,7 @@ async def found(
     if moved is not None:
         source = replace(source, manifest=ManifestSource.of(moved).manifest)
     try:
-        manifest = await asyncio.to_thread(opened, source)
+        manifest = await asyncio.to_thread(opened, source, rules)
     except ManifestError as error:
         if moved is not None:
             raise
@@ -100,7 +106,7 @@ async def found(
     return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 
 
-def opened(source: ManifestSource) -> Manifest:
+def opened(source: ManifestSource, rules: ManifestPolicy) -> Manifest:
     """Open a manifest."""
     return open_manifest(
         source.manifest,
@@ -108,6 +114,7 @@ def opened(source: ManifestSource) -> Manifest:
         delimiter=source.delimiter,
         encoding=source.encoding,
         pad_short_rows=source.pad_short_rows,
+        allow_query=rules.allow_queries,
     )
 
 

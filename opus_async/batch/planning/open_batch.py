@@ -100,7 +100,7 @@ async def _planned(
     engine: Engine,
 ) -> SessionSetup:
     """Make the batch, and all that its first session needs."""
-    manifest = await asyncio.to_thread(opened, source)
+    manifest = await asyncio.to_thread(opened, source, rules)
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
     try:
@@ -164,7 +164,7 @@ async def validate_manifest(
 ) -> Validation:
     """Check every row of a manifest and stop there; see :mod:`opus_async.manifests.validation.validate`."""
     with remembered():
-        manifest = await asyncio.to_thread(opened, source)
+        manifest = await asyncio.to_thread(opened, source, rules)
         lifecycle = await open_workflow(client, spec, None)
         return await validate(
             manifest,

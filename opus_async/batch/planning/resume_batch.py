@@ -36,7 +36,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.remote.facts import remembered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeChanges:
     """What shall be other than it was, of a batch that is there.
 
@@ -48,6 +48,7 @@ class ResumeChanges:
         force: Whether what changes results may differ from what the batch was planned with.
         accept_second_bill: Whether rows may run again that have run, or may have.
         allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
+        allow_queries: Whether http(s) URLs may have a query, if they might not so far.
         goal: How far this session goes.
     """
 
@@ -57,6 +58,7 @@ class ResumeChanges:
     force: bool = False
     accept_second_bill: bool = False
     allow_outside: bool = False
+    allow_queries: bool = False
     goal: SessionGoal = EVERYTHING
 
 
@@ -137,7 +139,13 @@ class _Resume:
         changes, meta = self.changes, self.ledger.meta
         spec = replace(meta.order, **changes.spec)
         settings = meta.settings.changed(changes.settings)
-        rows = await self._found(meta, spec)
+        rules = replace(
+            meta.rules,
+            accept_second_bill=changes.accept_second_bill,
+            allow_outside=changes.allow_outside or meta.rules.allow_outside,
+            allow_queries=changes.allow_queries or meta.rules.allow_queries,
+        )
+        rows = await self._found(meta, spec, rules)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
             if settings.price != meta.settings.price:  # nothing is left but to tell what it has cost
                 await self.ledger.set_facts(settings=replace(meta.settings, price=settings.price).as_facts())
@@ -150,11 +158,6 @@ class _Resume:
         world = world_of(asked)
         await self._refuse_unreachable(world)
         self._refuse_other_results(meta.fingerprint.as_facts(), asked)
-        rules = replace(
-            meta.rules,
-            accept_second_bill=changes.accept_second_bill,
-            allow_outside=changes.allow_outside or meta.rules.allow_outside,
-        )
         binding = bind(
             spec,
             lifecycle,
@@ -184,12 +187,12 @@ class _Resume:
             engine=self.engine,
         )
 
-    async def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
+    async def _found(self, meta: BatchMeta, spec: BatchSpec, rules: ManifestPolicy) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
         before = meta.order
         reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
         anew = bool(self.retry) or not reads_alike
-        rows = await found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
+        rows = await found(meta.manifest, self.changes.manifest, rules, self.watching, anew=anew)
         if not reads_alike and rows.to_plan is None:
             raise ManifestError(
                 "The manifest cannot be read, and its rows would have to be read anew for what is given now "

@@ -16,7 +16,7 @@ from opus_async.manifests.file_digests import (
     remote_signature,
     stat_signature,
 )
-from opus_async.remote_urls import RemoteFile
+from opus_async.remote_urls import RemoteFile, kept_name
 
 
 class FileChangeCheck:
@@ -38,10 +38,10 @@ class FileChangeCheck:
         """
         if not paths:
             return
-        known = await self._journal.known_files([str(path) for path in paths])
+        known = await self._journal.known_files([kept_name(path) for path in paths])
         changed = []
         for path in paths:
-            before = known.get(str(path))
+            before = known.get(kept_name(path))
             if before is not None and await self._differs(path, before):
                 changed.append(_changed(path))
         if changed:

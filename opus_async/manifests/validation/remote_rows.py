@@ -50,7 +50,7 @@ def _documents(record: Record, binding: Binding, base: Place) -> list[RemoteFile
     try:
         if binding.files.outside(record.cells, base) or binding.files.remote_patterns(record.cells, base):
             return []
-        files = binding.files.of_row(record.cells, base)
+        files = binding.files.of_row(binding.expand_globs(record.cells, base), base)
     except (InvalidInputs, ValueError):
         return []
-    return [file for file in files if isinstance(file, RemoteFile) and not file.holds_secret]
+    return [file for file in files if isinstance(file, RemoteFile)]

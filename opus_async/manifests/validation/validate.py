@@ -31,7 +31,7 @@ from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
 from opus_async.remote.facts import facts_of, remembered
-from opus_async.remote_urls import RemoteFile
+from opus_async.remote_urls import RemoteFile, kept_name
 from opus_async.text import quoted
 
 KEPT = 1000
@@ -251,7 +251,7 @@ class _Pass:
         files = [
             path
             for path in self._binding.files.of_row(cells, self._manifest.base)
-            if self._seen.file(str(path))
+            if self._seen.file(kept_name(path))
         ]
         for path in files:
             with suppress(OSError, Unfit):  # gone since it was looked at: the upload will tell
