@@ -24,6 +24,7 @@ _LINK = re.compile(r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://")
 _WEB_LINK = re.compile(r"(?i)(?:\A\s*|::)https?://")
 """A document on a web server, by itself or in a chain."""
 _QUERY = re.compile("[?#]")
+_STORE_ENDS = re.compile("[/?#]")
 _BEGIN = re.compile(r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)")
 _END = re.compile(r";\s")
 _CLOSING = '"];, \t\r\n'
@@ -73,6 +74,12 @@ def is_store_url(text: str) -> bool:
     """Whether a text names a document by a scheme like ``s3://``, ``gs://`` or ``az://``: all but http(s)."""
     scheme = scheme_of(text)
     return scheme is not None and scheme not in _WEB
+
+
+def store_of(url: str) -> str:
+    """What names the store of a document: ``s3://bucket``, ``https://host``; of a chain, that at its end."""
+    scheme, _, rest = _without_user(_links(url)[-1].removeprefix("::")).strip().rpartition("://")
+    return f"{scheme.lower()}://{re.split(_STORE_ENDS, rest, maxsplit=1)[0]}"
 
 
 def is_chain(url: str) -> bool:

@@ -16,6 +16,8 @@ a redirect, ``QuotaExhausted``                    a job that was ordered        
 a redirect                                        before the job is ordered              asked; others tell
 ``PermissionDenied``, ``NotFound``                the schema                             asked
 ``PermissionDenied``                              before the job is ordered              others tell
+``StoreUnavailable``, which others can read       anywhere                               the row's
+``StoreUnavailable``                              before the job is ordered              others tell
 storage: no connection, certificate, proxy        before the job is ordered, a download  others tell
 a response too large, or not understood           anywhere                               the row's
 any other refusal, a broken connection            anywhere                               the row's
@@ -42,6 +44,7 @@ from opus_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
+    StoreUnavailable,
     TransportError,
 )
 from opus_async.platform import Stages
@@ -79,6 +82,8 @@ def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 
             return Scope.ASK  # of a version that this row alone may want
         case PermissionDenied():
             return Scope.ROW if begun else Scope.OTHERS_TELL
+        case StoreUnavailable():
+            return Scope.ROW if begun or error.others_read else Scope.OTHERS_TELL
         case TransportError(storage=True):
             return _on_the_way_to_storage(error)
         case HostDown():

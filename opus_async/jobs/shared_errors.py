@@ -1,5 +1,8 @@
 """Errors that may be one row's or every row's: what becomes of other rows at the same stage tells.
 
+What a store of documents does is told by rows with documents of the same store: each stage of a store is one
+of its own (:func:`of_store`).
+
 A row that met one is put aside, neither failed nor given back. Another row that gets past that stage shows
 that it was the first one's own. Several in a row that do not, or none that does, show that it is every row's.
 """
@@ -9,12 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
-from opus_async.errors import OpusError
+from opus_async.errors import OpusError, StoreUnavailable
 
 WorkT = TypeVar("WorkT")
 
 WITNESSES = 3
 """Rows that must meet an error before it counts as every row's: two odd rows may be neighbours."""
+
+
+def of_store(stage: str, store: str) -> str:
+    """The name of a stage as far as the documents of one store are concerned."""
+    return f"{stage} {store}"
+
+
+def _stage_of(error: OpusError) -> str:
+    stage = error.stage or ""
+    return of_store(stage, error.store) if isinstance(error, StoreUnavailable) else stage
 
 
 class SuspectRow(NamedTuple, Generic[WorkT]):
@@ -34,7 +47,7 @@ class SharedErrors(Generic[WorkT]):
 
     def add(self, work: WorkT, error: OpusError) -> bool:
         """Put a row aside; returns whether the error now counts as every row's."""
-        met = self._open.setdefault(error.stage or "", [])
+        met = self._open.setdefault(_stage_of(error), [])
         met.append(SuspectRow(work, error))
         return len(met) >= WITNESSES
 

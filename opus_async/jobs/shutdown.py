@@ -17,6 +17,7 @@ from opus_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
+    StoreUnavailable,
 )
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
@@ -56,6 +57,8 @@ class StopKind(enum.StrEnum):
     DISK_FULL = "disk_full"
     SHORTAGE = "shortage"
     """This machine ran out of what the error names: open files, say."""
+    STORE_UNAVAILABLE = "store_unavailable"
+    """The store of documents gave none out."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
     OBJECTIVE_LOST = "objective_lost"
@@ -161,6 +164,7 @@ _KINDS: tuple[tuple[type[OpusError], StopKind], ...] = (
     (PermissionDenied, StopKind.PERMISSION_MISSING),
     (QuotaExhausted, StopKind.QUOTA_USED_UP),
     (HostDown, StopKind.HOST_DOWN),
+    (StoreUnavailable, StopKind.STORE_UNAVAILABLE),
     (RateLimited, StopKind.THROTTLED),
     (LedgerError, StopKind.LEDGER_UNWRITABLE),
 )
