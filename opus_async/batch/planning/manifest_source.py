@@ -25,7 +25,7 @@ from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import RecordCheck
 from opus_async.manifests.validation.validate import validate
-from opus_async.platform import Platform
+from opus_async.platform import Cache, Platform
 from opus_async.remote_urls import Place, place_of
 from opus_async.text import counted, plural
 
@@ -200,6 +200,7 @@ async def planned_in(
     manifest: Manifest,
     binding: Binding,
     store: BatchStore,
+    memory: Cache,
     watching: BatchObserver,
     *,
     world: Mapping[str, Any],
@@ -216,6 +217,7 @@ async def planned_in(
         manifest: What is planned.
         binding: From its cells to inputs.
         store: Where.
+        memory: Tells what was sent of documents elsewhere.
         watching: Who is told.
         world: As in :func:`opus_async.batch.planning.plan.plan`.
         problems: Index -> problem of rows that are planned as failed.
@@ -233,7 +235,7 @@ async def planned_in(
             manifest,
             binding,
             store,
-            digests=FileDigests(store),
+            digests=FileDigests(store, memory),
             problems=problems,
             world=world,
             accept_second_bill=rules.accept_second_bill,
@@ -297,8 +299,8 @@ def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     if edited > 0:
         raise ManifestError(
             f"{counted(edited, 'row that has run comes', 'rows that have run come')} again under other keys, "
-            "because their files hold something else now or another column names them: they would be billed "
-            f"again. Nothing was sent. {way_out}"
+            "because their files hold something else now, documents elsewhere have another version, or "
+            f"another column names them: they would be billed again. Nothing was sent. {way_out}"
         ).advised(*ACCEPT_SECOND_BILL)
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(

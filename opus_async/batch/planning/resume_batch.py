@@ -34,6 +34,7 @@ from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.remote.facts import remembered
+from opus_async.remote.stores import patient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +94,8 @@ async def resume(
     )
     try:
         _tell_opened(ledger, watching)
-        with remembered():
-            setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
+        with patient(client.patience), remembered():
+            setup = await _Resume(client, directory, ledger, changes, watching, retry).setup()
         if setup is None:
             await ledger.close()
             if "price" in changes.settings:
@@ -103,7 +104,8 @@ async def resume(
     except BaseException:
         await ledger.close()
         raise
-    return await run_session(client, setup)
+    with patient(client.patience):
+        return await run_session(client, replace(setup, goal=changes.goal, engine=engine))
 
 
 def _tell_opened(ledger: SqliteLedger, watching: BatchObserver) -> None:
@@ -132,7 +134,6 @@ class _Resume:
     changes: ResumeChanges
     watching: BatchObserver
     retry: Sequence[RowState]
-    engine: Engine
 
     async def setup(self) -> SessionSetup | None:
         """Plan what is to be planned, and set up the session; None when nothing is left to do."""
@@ -183,8 +184,6 @@ class _Resume:
             watching=self.watching,
             world=world,
             rules=rules,
-            goal=changes.goal,
-            engine=self.engine,
         )
 
     async def _found(self, meta: BatchMeta, spec: BatchSpec, rules: ManifestPolicy) -> Found:
@@ -222,6 +221,7 @@ class _Resume:
                 rows.to_plan,
                 binding,
                 ledger,
+                ledger.journal.cache,
                 self.watching,
                 world=world,
                 rules=rules,
