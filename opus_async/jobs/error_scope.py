@@ -17,7 +17,7 @@ a redirect                                        before the job is ordered     
 ``PermissionDenied``, ``NotFound``                the schema                             asked
 ``PermissionDenied``                              before the job is ordered              others tell
 ``StoreUnavailable``, which others can read       anywhere                               the row's
-``StoreUnavailable``                              before the job is ordered              others tell
+``StoreUnavailable``, documents that are denied   before the job is ordered              others tell
 storage: no connection, certificate, proxy        before the job is ordered, a download  others tell
 a response too large, or not understood           anywhere                               the row's
 any other refusal, a broken connection            anywhere                               the row's
@@ -37,6 +37,7 @@ from opus_async.errors import (
     ConfigurationError,
     DownloadError,
     HostDown,
+    InvalidInputs,
     LedgerError,
     NotFound,
     Obstacle,
@@ -47,6 +48,7 @@ from opus_async.errors import (
     StoreUnavailable,
     TransportError,
 )
+from opus_async.jobs.shared_errors import store_in
 from opus_async.platform import Stages
 
 __all__ = ["Inquiry", "Scope", "scope_of"]
@@ -82,8 +84,10 @@ def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 
             return Scope.ASK  # of a version that this row alone may want
         case PermissionDenied():
             return Scope.ROW if begun else Scope.OTHERS_TELL
-        case StoreUnavailable():
-            return Scope.ROW if begun or error.others_read else Scope.OTHERS_TELL
+        case StoreUnavailable(others_read=True):
+            return Scope.ROW
+        case StoreUnavailable() | InvalidInputs() if store_in(error) is not None:
+            return Scope.ROW if begun else Scope.OTHERS_TELL
         case TransportError(storage=True):
             return _on_the_way_to_storage(error)
         case HostDown():

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
-from opus_async.errors import OpusError, StoreUnavailable
+from opus_async.errors import InvalidInputs, OpusError, StoreUnavailable
+from opus_async.input_problems import ProblemCode
+from opus_async.remote_urls import store_of
 
 WorkT = TypeVar("WorkT")
 
@@ -25,9 +27,20 @@ def of_store(stage: str, store: str) -> str:
     return f"{stage} {store}"
 
 
+def store_in(error: OpusError) -> str | None:
+    """The store of documents that an error is about: it gave none out, or refused them; None for no such."""
+    if isinstance(error, StoreUnavailable):
+        return error.store
+    if isinstance(error, InvalidInputs) and error.problems:
+        first = error.problems[0]
+        denied = all(problem.code is ProblemCode.FILE_DENIED for problem in error.problems)
+        return store_of(first.file) if denied and first.file else None
+    return None
+
+
 def _stage_of(error: OpusError) -> str:
-    stage = error.stage or ""
-    return of_store(stage, error.store) if isinstance(error, StoreUnavailable) else stage
+    stage, store = error.stage or "", store_in(error)
+    return stage if store is None else of_store(stage, store)
 
 
 class SuspectRow(NamedTuple, Generic[WorkT]):

@@ -12,6 +12,7 @@ from opus_async.errors import (
     AuthenticationError,
     DownloadError,
     HostDown,
+    InvalidInputs,
     LedgerError,
     OpusError,
     PermissionDenied,
@@ -58,7 +59,7 @@ class StopKind(enum.StrEnum):
     SHORTAGE = "shortage"
     """This machine ran out of what the error names: open files, say."""
     STORE_UNAVAILABLE = "store_unavailable"
-    """The store of documents gave none out."""
+    """The store of documents gave none out, or refused them all."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
     OBJECTIVE_LOST = "objective_lost"
@@ -165,6 +166,7 @@ _KINDS: tuple[tuple[type[OpusError], StopKind], ...] = (
     (QuotaExhausted, StopKind.QUOTA_USED_UP),
     (HostDown, StopKind.HOST_DOWN),
     (StoreUnavailable, StopKind.STORE_UNAVAILABLE),
+    (InvalidInputs, StopKind.STORE_UNAVAILABLE),
     (RateLimited, StopKind.THROTTLED),
     (LedgerError, StopKind.LEDGER_UNWRITABLE),
 )

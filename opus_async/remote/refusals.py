@@ -120,7 +120,9 @@ def refused(file: RemoteFile, error: BaseException, *, to: str = "read") -> Unfi
     if isinstance(error, Unfit):
         return error
     what, fix = _reason(file, error, to)
-    code = ProblemCode.NOT_SUPPORTED if isinstance(error, UnknownScheme) else ProblemCode.NO_FILE
+    code = ProblemCode.FILE_DENIED if _is_denied(list(_chain(error))) else ProblemCode.NO_FILE
+    if isinstance(error, UnknownScheme):
+        code = ProblemCode.NOT_SUPPORTED
     return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=code, file=str(file))
 
 
@@ -241,7 +243,7 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
     if _lacks_credentials(causes):
         return f"cannot be {to} without credentials", f"its library looks for {_places(scheme)}"
     status = _first_status(causes)
-    if status in _DENIED or any(isinstance(cause, PermissionError) for cause in causes):
+    if _is_denied(causes):
         return (
             f"may not be {to}",
             f"check its permissions, and whose credentials are used ({_places(scheme)})",
@@ -271,6 +273,10 @@ def _lacks_credentials(causes: Sequence[BaseException]) -> bool:
 
 def _places(scheme: str) -> str:
     return _WHOSE.get(scheme, "what its documentation names")
+
+
+def _is_denied(causes: Sequence[BaseException]) -> bool:
+    return _first_status(causes) in _DENIED or any(isinstance(cause, PermissionError) for cause in causes)
 
 
 def _is_untrusted(causes: Sequence[BaseException]) -> bool:

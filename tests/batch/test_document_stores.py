@@ -70,7 +70,7 @@ async def test_store_that_is_down_for_every_document_fails_no_row(  # noqa: PLR0
     result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 4})
     assert states(tmp_path / "out") == {"completed": 1, "planned": 39}
     assert result.exit_code == Exit.NOT_ALLOWED
-    assert result.ended_because == "the store of documents gave no good answer"
+    assert result.ended_because == "the store gave no documents out"
     assert isinstance(result.error, StoreUnavailable)
     assert "its store, s3://docs, fails" in str(result.error)
     assert len(store.asked) < 200, "it is not asked for each row once it is known to be down"
@@ -111,6 +111,21 @@ async def test_document_that_its_store_does_not_give_out_fails_without_a_bill(
     store.act = lambda _: None
     again = await retry_batch(client, tmp_path / "out")
     assert (again.ok, jobs(simulator)) == (True, 6)
+
+
+async def test_credentials_that_expire_fail_no_row(store, simulate, connect, tmp_path):
+    put_documents(store, 20)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    await begin(client, tmp_path, 20, limit=1)
+    store.act = lambda _: 403
+    result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 4})
+    assert states(tmp_path / "out") == {"completed": 1, "planned": 19}
+    assert result.exit_code == Exit.NOT_ALLOWED
+    assert "may not be read: check its permissions" in str(result.error)
+    store.act = lambda asked: 403 if asked.path == "/docs/7.txt" else None
+    result = await resume_batch(client, tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (19, 1), "one that is denied alone is its row's"
 
 
 async def test_store_that_fails_now_and_then_loses_no_row(store, simulate, connect, tmp_path):
