@@ -29,7 +29,7 @@ from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.remote.stores import Patience
 from opus_async.transport import open_files
-from opus_async.transport.dispatch import Dispatcher, RequestMeter
+from opus_async.transport.dispatch import Dispatcher, Meter
 from opus_async.transport.forks import Maker
 from opus_async.transport.rates import OperationLimit
 
@@ -173,8 +173,8 @@ class PlatformClient:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
 
-    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
-        """Tell a meter of every answer for as long as a ``with`` block lasts: cheaper than a listener."""
+    def metering(self, meter: Meter) -> AbstractContextManager[None]:
+        """Tell a meter of every answer and stage while a ``with`` block lasts: cheaper than a listener."""
         return self._notify.metering(meter)
 
     async def _run(

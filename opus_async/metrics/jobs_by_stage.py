@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from opus_async.events import JobStageChanged
 from opus_async.stages import DONE, PAUSED
 
 COMPLETED = "COMPLETED"
@@ -28,15 +27,15 @@ class JobsByStage:
         """Jobs between their first stage and their end, parked ones not counted."""
         return len(self._stage_of)
 
-    def move(self, event: JobStageChanged) -> None:
-        """Take a job from its stage to the next; or out, when it is parked or done."""
-        before = self._stage_of.pop(event.index, None)
+    def move(self, index: int, stage: str, status: str | None) -> None:
+        """Take a job from its stage to the next; or out, when it is parked or done, with its last status."""
+        before = self._stage_of.pop(index, None)
         if before is not None:
             self.in_stage[before] -= 1
-        if event.stage == PAUSED:
+        if stage == PAUSED:
             return
-        if before is not None and (event.stage != DONE or event.status == COMPLETED):
+        if before is not None and (stage != DONE or status == COMPLETED):
             self.left_stage[before] += 1
-        if event.stage != DONE:
-            self._stage_of[event.index] = event.stage
-            self.in_stage[event.stage] += 1
+        if stage != DONE:
+            self._stage_of[index] = stage
+            self.in_stage[stage] += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from opus_async.events import JobStageChanged
 from opus_async.metrics.throughput import TimeLeft
 from opus_async.stages import DONE, PAUSED
 
@@ -14,6 +13,7 @@ _REMEMBERED = 200
 _LEAST = 5
 """Jobs that must have ended before anything follows from how long they took."""
 _USUAL, _LONG = 0.5, 0.95
+_NOT_RUNNING = frozenset({DONE, PAUSED})
 
 
 class RunTimes:
@@ -28,14 +28,14 @@ class RunTimes:
         self._began: dict[int, float] = {}  # of jobs in flight only
         self._took: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def move(self, event: JobStageChanged) -> None:
+    def move(self, index: int, stage: str) -> None:
         """Note that a job entered a stage, ended, or is parked."""
-        if event.stage in {DONE, PAUSED}:
-            began = self._began.pop(event.index, None)
-            if began is not None and event.stage == DONE:
+        if stage in _NOT_RUNNING:
+            began = self._began.pop(index, None)
+            if began is not None and stage == DONE:
                 self._took.append(self._clock() - began)
-        else:
-            self._began.setdefault(event.index, self._clock())
+        elif index not in self._began:
+            self._began[index] = self._clock()
 
     def left(self) -> TimeLeft | None:
         """How long the jobs in flight will take if they take as long as those before.

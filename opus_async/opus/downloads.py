@@ -8,9 +8,11 @@ storage are repeated below, with the same URL and from the first byte. The key g
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 from opus_async.config import Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError, ValidationFailed
+from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.undocumented import PresignedDownload
@@ -121,9 +123,11 @@ class Downloader:
             except OpusError as error:
                 self._api.secrets.mask_error(error)
                 raise
-            if self._notify.active:
+            for meter in self._notify.meters:
+                meter.answered("get", this.kind, HTTPStatus.OK, this.waited, got.seconds)
+            if RequestSent in self._notify.heard:
                 url = without_query(place.get_url)
-                self._notify(this.answered("get", "GET", url, status=200, seconds=got.seconds))
+                self._notify(this.answered("get", "GET", url, status=HTTPStatus.OK, seconds=got.seconds))
             return got
 
         try:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from opus_async.config import Timeouts
 from opus_async.errors import OpusError, StoreUnavailable, TransportError, UploadError
-from opus_async.events import UploadProgress, current_job
+from opus_async.events import RequestSent, UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
@@ -109,9 +109,9 @@ class Uploader:
         on_progress: Progress | None,
     ) -> UploadedFile:
         """Upload one file, in a slot; whoever waits for the store of a document holds none."""
-        asked = time.monotonic() if self._notify.active else None
+        asked = time.monotonic()
         async with self._slots.slot():
-            waited = 0.0 if asked is None else time.monotonic() - asked
+            waited = time.monotonic() - asked
             for urls_left in reversed(range(FRESH_URLS)):
                 place = await self._api.presign(fields, waited=waited)
                 waited = 0.0
@@ -153,9 +153,9 @@ class Uploader:
             except OpusError as error:
                 self._api.secrets.mask_error(error)
                 raise
-            if (meter := self._notify.meter) is not None:
-                meter.answered("put", response.status, response.seconds)
-            if self._notify.active:
+            for meter in self._notify.meters:
+                meter.answered("put", this.kind, response.status, this.waited, response.seconds)
+            if RequestSent in self._notify.heard:
                 self._notify(
                     this.answered(
                         "put",
@@ -173,7 +173,7 @@ class Uploader:
             raise
 
     def _teller(self, source: Source, on_progress: Progress | None, attempt: int) -> Progress | None:
-        if not self._notify.active:
+        if UploadProgress not in self._notify.heard:
             return on_progress
         job = current_job.get()
 

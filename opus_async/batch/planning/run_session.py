@@ -26,9 +26,11 @@ from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.cost import cost_of
+from opus_async.metrics.progress import RARE
 from opus_async.remote_urls import Place
 from opus_async.reporting.costs import money
 from opus_async.text import counted
+from opus_async.transport.dispatch import Only
 
 
 def session_facts(
@@ -93,7 +95,7 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
         until_ordered=setup.goal.until_ordered,
     )
     _tell_goal(setup)
-    with client.listening(setup.progress):
+    with client.metering(setup.progress), client.listening(Only(setup.progress, RARE)):
         counts = await work(setup)
     reason = reason_of(setup, counts)
     return BatchResult(

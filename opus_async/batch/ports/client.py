@@ -10,6 +10,7 @@ from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.platform import Cache
 from opus_async.remote.stores import Patience
+from opus_async.transport.dispatch import Meter
 
 
 class Client(Protocol):
@@ -33,6 +34,9 @@ class Client(Protocol):
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events for as long as the block lasts."""
+
+    def metering(self, meter: Meter) -> AbstractContextManager[None]:
+        """Tell this meter of every answer and stage for as long as the block lasts."""
 
     def lifecycle(
         self,

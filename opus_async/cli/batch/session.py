@@ -76,6 +76,7 @@ async def _watched(
     from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
+    from opus_async.transport.dispatch import Only
 
     words = pauses.checked_command(options, target)
     control, progress = ShutdownControl(), Progress()
@@ -94,7 +95,7 @@ async def _watched(
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})
-    trouble = partial(_tell_trouble, board)
+    trouble = Only(partial(_tell_trouble, board), frozenset({HostTroubled}))
     with interruptible(control, progress, notices) as interrupted:
         try:
             with metrics.listeners(options, board.say) as measuring:
@@ -129,8 +130,7 @@ def _prepare(progress: Progress, what: str, number: int) -> None:
 
 def _tell_trouble(board: NoticeDisplay, event: Event) -> None:
     """Print when a host is down, given up or up again, so that a log has it."""
-    if not isinstance(event, HostTroubled):
-        return
+    assert isinstance(event, HostTroubled)  # noqa: S101 - it is told of nothing else
     if event.state is HostState.UP:
         board.say(f"{event.host} answers again, after {elapsed(event.seconds)}")
     elif event.state is HostState.GIVEN_UP:
