@@ -201,15 +201,6 @@ def test_document_with_two_colons_in_its_name_is_not_taken_for_another(serve, tm
     assert (tmp_path / "copy").read_text() == "/a.csv::b.csv"
 
 
-def test_log_of_the_library_tells_no_query(serve, tmp_path, caplog):
-    from opus_async.remote.copying import copy_to
-
-    with caplog.at_level("DEBUG"):
-        copy_to(RemoteFile(f"{serve(1000)}/a.csv?key=5ecre7"), tmp_path / "copy")
-    assert "/a.csv" in caplog.text
-    assert "5ecre7" not in caplog.text
-
-
 def test_manifest_of_which_a_part_is_missing_is_refused(serve, tmp_path):
     from opus_async.remote.copying import copy_to
 

@@ -116,6 +116,7 @@ def _fsspec(url: str) -> Any:
 def _without_secrets(record: logging.LogRecord) -> bool:
     """Take what may give access out of the library's own log, which a program may show."""
     record.msg, record.args = without_secrets(record.getMessage()), ()
+    record.exc_info = record.exc_text = None  # the text of an error names the URL again
     return True
 
 

@@ -31,9 +31,9 @@ BLOCK = 2 * 1024 * 1024
 While one is read nothing moves towards the platform, whose storage bears that for some 20 s: larger ones
 would be too slow for a line of 1 Mbit/s.
 """
-_WHILE_SENDING = 12.0
-"""Seconds in which a block is asked for again while an upload waits for it. What lasts longer is waited for
-without a slot and a connection to storage, and the document is sent from its start."""
+_WHILE_SENDING = 18.0
+"""Seconds in which a block is asked for while storage waits for it. What lasts longer is waited for without a
+slot and a connection to storage, and the document is sent from its start."""
 
 
 class RemoteSource:
@@ -93,7 +93,7 @@ class RemoteSource:
         reading = RemoteReading(self)
         try:
             if self.size:
-                await reading.fill(0, within=_WHILE_SENDING)
+                await reading.fill(0, within=self._patience.timeout)  # a slot waits, and no connection yet
             if self.content is None and not self._is_certain:
                 await self.digest()
         except BaseException:
@@ -165,7 +165,7 @@ class RemoteSource:
         raise changed(self.filename)
 
     async def wait_for_store(self, error: StoreUnavailable) -> None:
-        """Wait until the store answers again, after it failed while the document was sent.
+        """Wait until the store gives the document out again, after it failed while it was sent.
 
         Raises:
             StoreUnavailable: It does not, or was waited for already, or often enough.
@@ -176,6 +176,7 @@ class RemoteSource:
         if not cut_short or self._waits >= self._patience.retry.attempts:
             raise error
         await self.check()
+        await self.block(0, within=None)
 
     def _failed(self, error: Exception) -> OpusError:
         found = obstacle(self._file, error)

@@ -39,6 +39,8 @@ log = logging.getLogger("opus_async.remote")
 
 NEVER_ANSWERED = 30.0
 """Seconds for which a store is waited for that never answered: its name, or the way to it, may be wrong."""
+_LEAST = 1.0
+"""Seconds that a last attempt gets at least."""
 _MOST = 256
 """Stores that are told apart, about 300 bytes each; the oldest are forgotten."""
 
@@ -139,8 +141,8 @@ async def ask(
         file: The document, or a folder or a pattern of some.
         work: Makes one request, anew for each attempt. It may be called again after any failure.
         reading: Whether content is read: a store can tell of its documents and give none out.
-        within: Seconds after which no further attempt is made, and no outage is waited for: something else
-            waits meanwhile. None for what the policy says.
+        within: Seconds for all attempts, without a wait for an outage: something else waits meanwhile. None
+            for what the policy says.
         times: How often the time for one request is granted: a listing takes many of them.
 
     Raises:
@@ -155,7 +157,10 @@ async def ask(
         number += 1
         started = time.monotonic()
         try:
-            value = await _attempt(file, work, patience.timeout * times)
+            limit = patience.timeout * times
+            if within is not None:
+                limit = min(limit, max(within - (started - began), _LEAST))
+            value = await _attempt(file, work, limit)
         except Exception as error:
             if not is_passing(error):
                 if has_answered(error):

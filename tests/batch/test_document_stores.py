@@ -138,12 +138,13 @@ async def test_store_that_fails_now_and_then_loses_no_row(store, simulate, conne
     assert digests(tmp_path / "out") == sorted(sha256(content(index)) for index in range(30))
 
 
-async def test_outage_is_waited_for_as_a_host_of_the_platform_is(store, simulate, connect, tmp_path):
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_outage_is_waited_for_as_a_host_of_the_platform_is(store, simulate, connect, tmp_path, method):
     put_documents(store, 10)
     simulator = await simulate()
     client = connect(simulator, retry=QUICK.model_copy(update={"outage": 60}))
     await begin(client, tmp_path, 10, limit=1)
-    store.act = times(60, 503, "HEAD")  # more than the attempts of all rows at work
+    store.act = times(100, 503, method)  # more than the attempts of all rows at work
     result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 4})
     assert (result.ok, jobs(simulator)) == (True, 10)
 
