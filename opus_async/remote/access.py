@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from opus_async.remote import libraries
+from opus_async.remote.health import Stores
 from opus_async.remote.libraries import CLOSABLE, Located
 from opus_async.remote.workers import Workers
 from opus_async.remote_urls import is_chain, scheme_of
@@ -33,11 +34,13 @@ class _Access:
     Attributes:
         loop: That event loop.
         workers: The threads in which the others work.
+        stores: What is known of the stores.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.workers = Workers()
+        self.stores = Stores()
         self._lock = threading.Lock()
         self._filesystems: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._work, name="opus-async-remote", daemon=True)
@@ -187,6 +190,11 @@ def locate(url: str) -> Located:
 async def located(url: str) -> Located:
     """The same from an event loop: a library that is imported, or reads its settings, blocks a thread."""
     return await _USERS.access.workers.run(lambda: locate(url))
+
+
+def health() -> Stores:
+    """What is known of the stores; somebody must hold the access."""
+    return _USERS.access.stores
 
 
 def blocking(work: Coroutine[Any, Any, ValueT]) -> ValueT:

@@ -1,10 +1,9 @@
 """Requests to stores: each is bounded in time, and repeated while its failure says nothing of the document.
 
 A store that is busy, restarts or is out of reach fails one document after the other, and nothing is wrong
-with any of them. So what is known of a store is kept for the whole process: whether it answers, and since
-when not. While it fails for several documents, a policy with an ``outage`` lets requests wait for it, and
-once it was waited for in vain they are tried once each. Libraries repeat requests of their own; what comes
-here has outlasted that.
+with any of them. While it fails for several (:mod:`.health`), a policy with an ``outage`` lets requests wait
+for it, and once it was waited for in vain they are tried once each. Libraries repeat requests of their own;
+what comes here has outlasted that.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +19,7 @@ from typing import TypeVar
 
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.remote import access
+from opus_async.remote.health import StoreHealth
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import (
     NoAnswer,
@@ -37,12 +36,8 @@ ValueT = TypeVar("ValueT")
 
 log = logging.getLogger("opus_async.remote")
 
-NEVER_ANSWERED = 30.0
-"""Seconds for which a store is waited for that never answered: its name, or the way to it, may be wrong."""
 _LEAST = 1.0
 """Seconds that a last attempt gets at least."""
-_MOST = 256
-"""Stores that are told apart, about 300 bytes each; the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +72,6 @@ def current_patience() -> Patience:
     return _patience.get() or _USUAL
 
 
-class _Store:
-    """What is known of one store, by the clock of :func:`time.monotonic`.
-
-    Attributes:
-        answered_at: When it last gave a good answer; None if it never did.
-        failing_since: When it began to fail; None after a good answer.
-        of_several: Whether it has failed for several documents since then, or could not be reached.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.answered_at: float | None = None
-        self.failing_since: float | None = None
-        self.of_several = False
-        self._name = name
-        self._first_url = ""
-
-    def record_answer(self, now: float) -> None:
-        """Note a good answer, or one that shows that the store is up."""
-        if self.of_several and self.failing_since is not None:
-            log.warning("%s answers again, after %.0f s", self._name, now - self.failing_since)
-        self.answered_at, self.failing_since, self.of_several = now, None, False
-
-    def record_failure(self, url: str, now: float, reason: str, *, unreachable: bool) -> None:
-        """Note that it failed for a document."""
-        if self.failing_since is None:
-            self.failing_since, self._first_url = now, url
-        if not self.of_several and (unreachable or url != self._first_url):
-            self.of_several = True
-            log.warning("%s gives no good answer (%s): its documents wait", self._name, reason)
-
-    def waited_out(self, now: float, patience: float) -> bool:
-        """Whether it has been waited for so long, or longer, in vain."""
-        if self.failing_since is None or not self.of_several:
-            return False
-        patience = patience if self.answered_at is not None else min(patience, NEVER_ANSWERED)
-        return now - self.failing_since >= patience
-
-
-_STORES: OrderedDict[tuple[str, bool], _Store] = OrderedDict()
-
-
-def _store(name: str, *, reading: bool) -> _Store:
-    store = _STORES.get((name, reading))
-    if store is None:
-        store = _STORES[name, reading] = _Store(name)
-        if len(_STORES) > _MOST:
-            _STORES.popitem(last=False)
-    return store
-
-
 async def ask(
     file: RemoteFile,
     work: Callable[[Located], Awaitable[ValueT]],
@@ -151,7 +96,7 @@ async def ask(
     """
     patience = current_patience()
     policy = patience.retry if within is None else _within(patience.retry, within)
-    store, schedule = _store(store_of(file.url), reading=reading), BackoffSchedule(policy)
+    store, schedule = access.health().of(store_of(file.url), reading=reading), BackoffSchedule(policy)
     began, number = time.monotonic(), 0
     while True:
         number += 1
@@ -175,9 +120,12 @@ async def ask(
         store.record_failure(file.url, now, reason, unreachable=no_connection(failure))
         wait = _wait(store, schedule, policy, now, took=now - started)
         if wait is None:
-            others_read = store.answered_at is not None and store.answered_at > began
             raise unavailable(
-                file, failure, attempts=number, seconds=now - began, others_read=others_read
+                file,
+                failure,
+                attempts=number,
+                seconds=now - began,
+                others_read=store.answered_since(began),
             ) from None
         log.info("%s: attempt %d failed (%s); again in %.2f s", file, number, reason, wait)
         del failure  # its traceback leads to this frame: no cycle
@@ -195,7 +143,7 @@ async def _attempt(file: RemoteFile, work: Callable[[Located], Awaitable[ValueT]
 
 
 def _wait(
-    store: _Store, schedule: BackoffSchedule, policy: RetryPolicy, now: float, *, took: float
+    store: StoreHealth, schedule: BackoffSchedule, policy: RetryPolicy, now: float, *, took: float
 ) -> float | None:
     """Seconds until the next attempt; None to give up."""
     if store.waited_out(now, policy.outage or policy.max_elapsed):
