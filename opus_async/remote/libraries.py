@@ -24,7 +24,7 @@ CLOSABLE = frozenset({"s3", "s3a", "gs", "gcs", "http", "https"})
 """Schemes whose libraries take an event loop of ours, and close their connections when told to."""
 
 
-_LOGS = ("fsspec", "fsspec.http", "fsspec.cached")
+_LOGS = (logging.getLogger("fsspec"), logging.getLogger("fsspec.http"), logging.getLogger("fsspec.cached"))
 """Logs of the library that tell the URLs of requests."""
 
 
@@ -108,8 +108,8 @@ def _fsspec(url: str) -> Any:
         import fsspec.core  # noqa: PLC0415 - likewise
     except ImportError:
         raise MissingLibrary(_install(url, "install fsspec: pip install fsspec")) from None
-    for name in _LOGS:
-        logging.getLogger(name).addFilter(_without_secrets)  # the same one again is not added
+    for log in _LOGS:
+        log.addFilter(_without_secrets)  # the same one again is not added
     return fsspec
 
 
