@@ -20,15 +20,17 @@ from opus_async.events import (
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.event_counts import EventCounts
-from opus_async.metrics.jobs_by_stage import COMPLETED, JobsByStage
+from opus_async.metrics.jobs_by_stage import JobsByStage
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
 from opus_async.metrics.recent_failures import RecentFailures
 from opus_async.metrics.request_queue import RequestQueue
 from opus_async.metrics.run_times import RunTimes
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.metrics.traffic import Traffic
-from opus_async.stages import DONE
+from opus_async.stages import DONE, PAUSED
 
+COMPLETED: Final = "COMPLETED"
+_OUT_OF_STAGES: Final = frozenset({DONE, PAUSED})
 RARE: Final[frozenset[type]] = frozenset({HostTroubled, RequestRetried, UploadProgress})
 """The events that a :class:`Progress` is to be told of where it is a meter as well."""
 
@@ -170,10 +172,15 @@ class Progress:
 
     def stage_changed(self, index: int, stage: str, status: str | None = None) -> None:
         """Count a job that entered a stage; arguments as in :class:`opus_async.events.JobStageChanged`."""
-        self._jobs.move(index, stage, status)
-        self._run_times.move(index, stage)
-        if stage == DONE:
-            self._count_end(completed=status == COMPLETED)
+        if stage not in _OUT_OF_STAGES:
+            if self._jobs.enter(index, stage):
+                self._run_times.begin(index)
+            return
+        done, completed = stage == DONE, status == COMPLETED
+        self._jobs.leave(index, completed=completed)
+        self._run_times.end(index, done=done)
+        if done:
+            self._count_end(completed=completed)
 
     @property
     def total(self) -> int | None:

@@ -6,14 +6,12 @@ from collections import deque
 from collections.abc import Callable
 
 from opus_async.metrics.throughput import TimeLeft
-from opus_async.stages import DONE, PAUSED
 
 _REMEMBERED = 200
 """Durations that are kept, of the latest jobs."""
 _LEAST = 5
 """Jobs that must have ended before anything follows from how long they took."""
 _USUAL, _LONG = 0.5, 0.95
-_NOT_RUNNING = frozenset({DONE, PAUSED})
 
 
 class RunTimes:
@@ -28,14 +26,15 @@ class RunTimes:
         self._began: dict[int, float] = {}  # of jobs in flight only
         self._took: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def move(self, index: int, stage: str) -> None:
-        """Note that a job entered a stage, ended, or is parked."""
-        if stage in _NOT_RUNNING:
-            began = self._began.pop(index, None)
-            if began is not None and stage == DONE:
-                self._took.append(self._clock() - began)
-        elif index not in self._began:
-            self._began[index] = self._clock()
+    def begin(self, index: int) -> None:
+        """Note that a job entered its first stage."""
+        self._began[index] = self._clock()
+
+    def end(self, index: int, *, done: bool) -> None:
+        """Note that a job is done, or parked: how long that one took says nothing of the others."""
+        began = self._began.pop(index, None)
+        if began is not None and done:
+            self._took.append(self._clock() - began)
 
     def left(self) -> TimeLeft | None:
         """How long the jobs in flight will take if they take as long as those before.

@@ -76,20 +76,22 @@ async def plan(
     unread = _Unread(manifest.path.name)
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
-        rows = await asyncio.gather(
-            *(
-                _row(
-                    record,
-                    binding,
-                    manifest.base,
-                    digests,
-                    store,
-                    columns=manifest.columns or (),
-                    problem=problems.get(record.index),
-                )
-                for record in chunk
+        planning = [
+            _row(
+                record,
+                binding,
+                manifest.base,
+                digests,
+                store,
+                columns=manifest.columns or (),
+                problem=problems.get(record.index),
             )
-        )
+            for record in chunk
+        ]
+        if binding.files.any_named:
+            rows = await asyncio.gather(*planning)
+        else:  # then nothing is waited for, and a task for each row costs more than the row
+            rows = [await row for row in planning]
         pairs = zip(rows, chunk, strict=True)
         rows = [_with_past(row, record, world, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)

@@ -21,6 +21,7 @@ from opus_async.batch.running.row_task import Phase, RowTask
 from opus_async.errors import JobPaused, LedgerError, OpusError, StoreUnavailable
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.previous_job import Superseded
@@ -93,8 +94,13 @@ class RowRunner:
         self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
 
-    async def run(self, task: RowTask) -> RowResult | None:
-        """Run a row; returns how it ended, or None when it is parked, put aside or given back."""
+    async def run(self, task: RowTask) -> RowResult | JobRun | None:
+        """Run a row, or go on with one whose job is watched no more.
+
+        Returns:
+            How it ended; the run of its job while that is watched, to go on with it when it is ready; None
+            when the row is parked, put aside or given back.
+        """
         waits = Waits()
         while True:
             try:
@@ -135,13 +141,20 @@ class RowRunner:
         age = asyncio.get_running_loop().time() - task.ordered_at
         return median(self._run_times) - age <= seconds
 
-    async def _run(self, task: RowTask) -> RowResult | None:
+    async def _run(self, task: RowTask) -> RowResult | JobRun | None:
         try:
-            outcome = await self._job(task)
+            come_to = await self._come_to(task)
         except Superseded:
             await task.begin_anew()
-            outcome = await self._job(task)
-        row = task.row
+            come_to = await self._begin(task)
+        return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
+
+    async def _come_to(self, task: RowTask) -> JobOutcome | JobRun:
+        run, task.watched = task.watched, None
+        return await self._begin(task) if run is None else await self._lifecycle.go_on(run)
+
+    async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
+        row = task.handed_out
         if isinstance(outcome.error, JobPaused):
             await self._park(task, outcome, outcome.error)
             return None
@@ -159,7 +172,7 @@ class RowRunner:
             row = replace(row, timings=add_wait(row.timings, waited))
         return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
 
-    async def _job(self, task: RowTask) -> JobOutcome:
+    async def _begin(self, task: RowTask) -> JobOutcome | JobRun:
         row = task.row
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
@@ -168,7 +181,7 @@ class RowRunner:
             if found:
                 task.stores = {store_of(file.url) for file in found}
                 request = with_found(request, found)
-        return await self._lifecycle.run(
+        return await self._lifecycle.begin(
             request,
             index=row.index,
             recovered=recovered,
@@ -211,7 +224,7 @@ class RowRunner:
     async def _wait_out_shortage(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
         """Wait until this machine may have room again; whether the row is to go on from where it stands."""
         wait = waits.next_wait()
-        log.info("row %d: no %s left (%s); again in %s s", task.row.index, shortage, error, wait)
+        log.info("row %d: no %s left (%s); again in %s s", task.index, shortage, error, wait)
         if wait is None:
             told = error if isinstance(error, OpusError) and error.shortage else _no_more(shortage)
             self._fail_all(told)
@@ -223,17 +236,17 @@ class RowRunner:
     async def _result_of_error(self, task: RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
-            log.error("row %d: unexpected", task.row.index, exc_info=error)
+            log.error("row %d: unexpected", task.index, exc_info=error)
             surprise = OpusError(
                 gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
             )
             return self.failed(task, surprise)
         if fatal := await self._error_for_every_row(error):
-            log.warning("row %d: %s", task.row.index, fatal)
+            log.warning("row %d: %s", task.index, fatal)
             self._fail_all(fatal)
             return None
         if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
-            log.warning("row %d: %s; whether others meet it will show", task.row.index, error)
+            log.warning("row %d: %s; whether others meet it will show", task.index, error)
             task.settled = True
             if self._suspects.add(task, error):
                 self._fail_all(error)

@@ -12,6 +12,7 @@ from typing import Any
 from opus_async.batch.ports import Receipt, RowJournal
 from opus_async.batch.rows import Row, RowLease, RowState
 from opus_async.batch.running.observation_reports import ObservationReports
+from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.shared_errors import SharedErrors, of_store
 from opus_async.models import JobStatus
 from opus_async.platform import IdTaken, JobTakenAway, Stages, StartDoubt
@@ -48,6 +49,8 @@ class RowTask:
         settled: Whether the ledger knows how it stands, and need not be told that it was given back.
         stores: Where its documents lie, as far as they lie elsewhere.
         status: The platform's last word on its job.
+        working: The task that works on it; None while its job is watched, and before it is begun.
+        watched: The run of its job while that is watched, and until it is gone on with.
     """
 
     __slots__ = (
@@ -69,6 +72,8 @@ class RowTask:
         "settled",
         "status",
         "stores",
+        "watched",
+        "working",
     )
 
     def __init__(
@@ -93,6 +98,8 @@ class RowTask:
         self.settled = False
         self.stores: Collection[str] = ()
         self.status = row.status
+        self.working: asyncio.Task[None] | None = None
+        self.watched: JobRun | None = None
         self._journal = journal
         self._reports = reports
         self._check_files = check_files
@@ -111,6 +118,16 @@ class RowTask:
             self._row = replace(self._row, **self._changes)
             self._changes.clear()
         return self._row
+
+    @property
+    def handed_out(self) -> Row:
+        """The row as it was handed out: what it is and what it has spent, whatever its job did since."""
+        return self._row
+
+    @property
+    def index(self) -> int:
+        """Its place in the manifest, from 0."""
+        return self._row.index
 
     @property
     def lease(self) -> RowLease:

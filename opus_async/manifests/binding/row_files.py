@@ -42,6 +42,11 @@ class RowFiles:
         self._confined = not allow_outside and columns.any_takes_files
         self._fences: dict[Place, Fence] = {}
 
+    @property
+    def any_named(self) -> bool:
+        """Whether a row can name files at all."""
+        return self._columns.any_takes_files or bool(self._constants)
+
     def of_row(self, cells: Mapping[str, Any], base: Place) -> list[NamedFile]:
         """The files of an expanded row, in the order of its columns, then those of ``--set``.
 
