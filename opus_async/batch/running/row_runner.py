@@ -28,7 +28,7 @@ from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
-from opus_async.platform import JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
 from opus_async.remote.found import Found, with_found
 from opus_async.remote_urls import store_of
 from opus_async.transport.shortage import Waits, advice, out_of
@@ -272,6 +272,8 @@ def _no_more(shortage: str) -> OpusError:
 
 def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     """What is known of the job that a row has."""
+    if row.is_new and row.remote_id is None:
+        return NEW_JOB
     retry = None
     if row.asks_first:
         retry = RetryRequest(

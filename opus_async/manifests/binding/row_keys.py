@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
@@ -23,7 +23,7 @@ _SHORT = 20
 """Characters of a digest that make a key: a billion rows do not meet by chance."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class RowKey:
     """The key of a row, and the digest of its content.
 

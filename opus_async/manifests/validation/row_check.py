@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs, StoreUnavailable
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
@@ -29,7 +30,7 @@ RecordCheck: TypeAlias = Callable[[Record], Problem | None]
 """Checks a record beyond its inputs; returns the problem, or None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class Checked:
     """The result of checking a row.
 
@@ -48,7 +49,7 @@ class Checked:
     outside: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class _Row:
     """A row while it is checked: its cells, expanded where that was possible, and the variables it fills."""
 
