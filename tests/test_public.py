@@ -215,7 +215,7 @@ def test_public_api_signatures_match_contract(contract):
                 "max_file_bytes": 10 * 1024 * 1024,
             },
         ),
-        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "job": None}),
+        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "document": 30, "job": None}),
         (
             RetryPolicy,
             {
@@ -325,6 +325,7 @@ TREE = {
     "ProtocolError": ("OpusError",),
     "TransportError": ("OpusError",),
     "HostDown": ("TransportError",),
+    "StoreUnavailable": ("TransportError",),
     "UploadError": ("OpusError",),
     "DownloadError": ("OpusError",),
     "JobFailed": ("OpusError",),
@@ -352,6 +353,7 @@ def test_errors_carry_job_id_and_stage():
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
         "HostDown": {"host": "operator.opus.com", "seconds": 60.0, "request_sent": False},
+        "StoreUnavailable": {"document": "s3://documents/a.pdf", "store": "s3://documents"},
         "UploadError": {"filename": "a.pdf"},
         "DownloadError": {"destination": "a.pdf"},
     }

@@ -15,12 +15,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from opus_async.config import Timeouts
-from opus_async.errors import OpusError, TransportError, UploadError
+from opus_async.errors import OpusError, StoreUnavailable, TransportError, UploadError
 from opus_async.events import RequestSent, UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
+from opus_async.remote.source import RemoteSource
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.dispatch import Dispatcher
@@ -87,8 +88,27 @@ class Uploader:
 
         Raises:
             UploadError: It changed while it was sent, or storage refused it.
+            StoreUnavailable: It lies elsewhere, and its store gives it not out.
             OpusError: The presign failed.
         """
+        while True:
+            try:
+                return await self._send(source, fields, sha256=sha256, on_progress=on_progress)
+            except StoreUnavailable as error:
+                if not isinstance(source, RemoteSource):
+                    raise
+                log.info("%s: %s; waiting for it", source.filename, error)
+                await source.wait_for_store(error)
+
+    async def _send(
+        self,
+        source: Source,
+        fields: PresignFields,
+        *,
+        sha256: str | None,
+        on_progress: Progress | None,
+    ) -> UploadedFile:
+        """Upload one file, in a slot; whoever waits for the store of a document holds none."""
         asked = time.monotonic()
         async with self._slots.slot():
             waited = time.monotonic() - asked
@@ -230,6 +250,8 @@ class DeduplicatingUploader:
         sent = CachedUpload(uploaded, time.time())
         if self._cache is not None:
             self._cache.put(content, sent)
+            if isinstance(source, RemoteSource) and source.content is not None:
+                self._cache.put_content(source.version, source.content)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:
