@@ -114,7 +114,8 @@ NOT_FOR_A_CLIENT = {
     },
     "documents elsewhere": {
         *("opus_async.remote.access", "opus_async.remote.facts", "opus_async.remote.found"),
-        *("opus_async.remote.libraries", "opus_async.remote.refusals", "opus_async.remote.source"),
+        *("opus_async.remote.health", "opus_async.remote.libraries", "opus_async.remote.reading"),
+        *("opus_async.remote.refusals", "opus_async.remote.source", "opus_async.remote.stores"),
     },
     "what goes wrong": {
         *("opus_async.opus.protocol.error_advice", "opus_async.wire.api_errors"),
@@ -279,7 +280,7 @@ def test_public_api_signatures_match_contract(contract):
                 "max_file_bytes": 10 * 1024 * 1024,
             },
         ),
-        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "job": None}),
+        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "document": 30, "job": None}),
         (
             RetryPolicy,
             {
@@ -389,6 +390,7 @@ TREE = {
     "ProtocolError": ("OpusError",),
     "TransportError": ("OpusError",),
     "HostDown": ("TransportError",),
+    "StoreUnavailable": ("TransportError",),
     "UploadError": ("OpusError",),
     "DownloadError": ("OpusError",),
     "JobFailed": ("OpusError",),
@@ -416,6 +418,7 @@ def test_errors_carry_job_id_and_stage():
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
         "HostDown": {"host": "operator.opus.com", "seconds": 60.0, "request_sent": False},
+        "StoreUnavailable": {"document": "s3://documents/a.pdf", "store": "s3://documents"},
         "UploadError": {"filename": "a.pdf"},
         "DownloadError": {"destination": "a.pdf"},
     }

@@ -165,7 +165,9 @@ class OpusClient(PlatformClient):
             notify=self._notify,
         )
         self._documents = RemoteDocuments(
-            self._network.remote, partial(is_platform_file, base_url=url, vendor_domain=VENDOR_DOMAIN)
+            self._network.remote,
+            partial(is_platform_file, base_url=url, vendor_domain=VENDOR_DOMAIN),
+            self.patience,
         )
         self.workflows = Workflows(self._api)
 

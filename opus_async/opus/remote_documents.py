@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from opus_async.input_names import InputNames
 from opus_async.models import Workflow
 from opus_async.remote.hold import Hold
+from opus_async.remote.patience import Patience, patient
 from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
 
 _SCHEME_ENDS_BY = 64
@@ -38,11 +39,13 @@ class RemoteDocuments:
     Args:
         hold: Of the client.
         is_platform_file: Whether an http(s) URL is a file that the platform has. Can be pickled.
+        patience: How long stores are waited for.
     """
 
-    def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool]) -> None:
+    def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool], patience: Patience) -> None:
         self.is_platform_file = is_platform_file
         self._hold = hold
+        self._patience = patience
 
     async def in_inputs(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inputs, with documents looked up in those that take files."""
@@ -74,14 +77,16 @@ class RemoteDocuments:
             if not documents:
                 return value
             self._hold.take()
-            found = iter(await look_up_all(documents))
+            with patient(self._patience):
+                found = iter(await look_up_all(documents))
             items = [next(found) if isinstance(item, RemoteFile) else item for item in named]
             return tuple(items) if isinstance(value, tuple) else items
         named = self._named(value)
         if not isinstance(named, RemoteFile):
             return value
         self._hold.take()
-        return await look_up(named)
+        with patient(self._patience):
+            return await look_up(named)
 
     def _named(self, value: Any) -> Any:
         """The document that a text names; all else as it is."""

@@ -76,7 +76,7 @@ def _remote_source(file: RemoteFile, filename: str | None) -> RemoteSource:
         raise Unfit("{} was not looked up", repr(str(file)), file=str(file))
     if file.problem is not None or file.facts is None:
         raise file.problem or Unfit("{} was not found", repr(str(file)), file=str(file))
-    return RemoteSource(file, file.facts, filename)
+    return RemoteSource(file, file.facts, filename, file.patience)
 
 
 def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:

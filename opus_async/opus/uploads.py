@@ -13,9 +13,10 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from opus_async.config import Timeouts
-from opus_async.errors import OpusError, TransportError, UploadError
+from opus_async.errors import OpusError, StoreUnavailable, TransportError, UploadError
 from opus_async.events import RequestSent, UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
@@ -30,6 +31,9 @@ from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.sources import Source, identity
 from opus_async.transport.urls import signed_headers, without_query
+
+if TYPE_CHECKING:
+    from opus_async.remote.source import RemoteSource
 
 log = logging.getLogger("opus_async.opus")
 
@@ -87,8 +91,27 @@ class Uploader:
 
         Raises:
             UploadError: It changed while it was sent, or storage refused it.
+            StoreUnavailable: It lies elsewhere, and its store gives it not out.
             OpusError: The presign failed.
         """
+        while True:
+            try:
+                return await self._send(source, fields, sha256=sha256, on_progress=on_progress)
+            except StoreUnavailable as error:
+                if (remote := _remote(source)) is None:
+                    raise
+                log.info("%s: %s; waiting for it", source.filename, error)
+                await remote.wait_for_store(error)
+
+    async def _send(
+        self,
+        source: Source,
+        fields: PresignFields,
+        *,
+        sha256: str | None,
+        on_progress: Progress | None,
+    ) -> UploadedFile:
+        """Upload one file, in a slot; whoever waits for the store of a document holds none."""
         asked = time.monotonic()
         async with self._slots.slot():
             waited = time.monotonic() - asked
@@ -230,6 +253,9 @@ class DeduplicatingUploader:
         sent = CachedUpload(uploaded, time.time())
         if self._cache is not None:
             self._cache.put(content, sent)
+            remote = _remote(source)
+            if remote is not None and remote.content is not None:
+                self._cache.put_content(remote.version, remote.content)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:
@@ -256,3 +282,10 @@ class DeduplicatingUploader:
             if not self._sent[oldest].done():
                 return
             del self._sent[oldest]
+
+
+def _remote(source: Source) -> RemoteSource | None:
+    """The source, if it is a document that lies elsewhere."""
+    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - most files are here
+
+    return source if isinstance(source, RemoteSource) else None

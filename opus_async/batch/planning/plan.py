@@ -20,7 +20,7 @@ from opus_async.manifests.binding.row_keys import given_key, row_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.model import Unreadable
-from opus_async.remote_urls import Place
+from opus_async.remote_urls import Place, kept_name
 from opus_async.text import counted
 
 ItemT = TypeVar("ItemT")
@@ -187,7 +187,8 @@ async def _digest(path: NamedFile, digests: FileDigests, store: BatchStore) -> s
     try:
         return await digests.of(path)
     except InvalidInputs:
-        known = (await store.recall_files([str(path)])).get(str(path))
+        name = kept_name(path)
+        known = (await store.recall_files([name])).get(name)
         if known is None:
             raise
         return known[3]

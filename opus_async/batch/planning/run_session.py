@@ -10,13 +10,12 @@ from typing import Any
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, RunSettings, SessionGoal
+from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, RunSettings
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.running.session import (
-    Engine,
     SessionSetup,
     ended_because,
     reason_of,
@@ -65,10 +64,8 @@ def session_setup(
     watching: BatchObserver,
     world: Mapping[str, Any],
     rules: ManifestPolicy,
-    goal: SessionGoal,
-    engine: Engine,
 ) -> SessionSetup:
-    """Everything a session on this ledger needs."""
+    """Everything a session on this ledger needs that goes all the way, in this process."""
     return SessionSetup(
         directory=directory,
         store=ledger,
@@ -81,8 +78,6 @@ def session_setup(
         watching=watching,
         world=world,
         accept_second_bill=rules.accept_second_bill,
-        goal=goal,
-        engine=engine,
     )
 
 

@@ -9,6 +9,7 @@ from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.platform import Cache
+from opus_async.remote.patience import Patience
 from opus_async.transport.dispatch import Meter
 
 
@@ -26,6 +27,10 @@ class Client(Protocol):
     @property
     def retry(self) -> RetryPolicy:
         """What happens when a request fails: kept in the ledger."""
+
+    @property
+    def patience(self) -> Patience:
+        """How long stores are waited for in which documents lie."""
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events for as long as the block lasts."""

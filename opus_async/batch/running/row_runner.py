@@ -18,7 +18,7 @@ from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.requests import RequestFactory
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.batch.running.row_task import Phase, RowTask
-from opus_async.errors import JobPaused, LedgerError, OpusError
+from opus_async.errors import JobPaused, LedgerError, OpusError, StoreUnavailable
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.job_run import JobRun
@@ -29,7 +29,8 @@ from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
 from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
-from opus_async.remote.facts import remembered
+from opus_async.remote.found import Found, with_found
+from opus_async.remote_urls import store_of
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -122,9 +123,16 @@ class RowRunner:
             task.row, error, ordered=task.may_run, stages=self._platform.stages, status=task.status
         )
 
-    async def check_files(self, row: Row) -> None:
-        """Raise InvalidInputs where the files of a row are not what was planned."""
-        await self._file_changes.check(self._requests.files(row))
+    async def check_files(self, row: Row) -> Found:
+        """Raise InvalidInputs where the files of a row are not what was planned.
+
+        Returns:
+            What was found of its documents elsewhere: they need not be looked up again at once.
+        """
+        try:
+            return await self._file_changes.check(self._requests.files(row))
+        except StoreUnavailable as error:
+            raise error.located(stage=self._platform.stages.bind) from None
 
     def ends_within(self, seconds: float, task: RowTask) -> bool:
         """Whether a job that runs is to be expected to end within so many seconds."""
@@ -168,17 +176,19 @@ class RowRunner:
         row = task.row
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
-        with remembered():  # what is looked up of documents to compare them, binding need not ask for again
-            if row.is_new:
-                await self.check_files(row)
-            return await self._lifecycle.begin(
-                request,
-                index=row.index,
-                recovered=recovered,
-                journal=task,
-                on_paused=self._on_paused,
-                until_started=self._until_ordered,
-            )
+        if row.is_new:
+            found = await self.check_files(row)
+            if found:
+                task.stores = {store_of(file.url) for file in found}
+                request = with_found(request, found)
+        return await self._lifecycle.begin(
+            request,
+            index=row.index,
+            recovered=recovered,
+            journal=task,
+            on_paused=self._on_paused,
+            until_started=self._until_ordered,
+        )
 
     async def _park(self, task: RowTask, paused: JobOutcome, error: JobPaused) -> None:
         task.phase = Phase.ENDING

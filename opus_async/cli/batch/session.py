@@ -20,7 +20,7 @@ from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.target import Target
-from opus_async.errors import HostDown, OpusError
+from opus_async.errors import HostDown, OpusError, StoreUnavailable
 from opus_async.events import HostState, HostTroubled
 from opus_async.text import counted, elapsed
 
@@ -164,7 +164,7 @@ def print_result(result: BatchResult, options: SessionOptions, target: Target) -
     if result.error is not None:
         error_report.report(_of_no_row(result.error), debug=options.debug, target=target)
         print_hint(f"No row failed for this. When it is mended, go on: {resume}")
-        if isinstance(result.error, HostDown):
+        if isinstance(result.error, HostDown | StoreUnavailable):
             print_hint("With --outage TIME (30m, 2h) it is waited for longer.")
 
 

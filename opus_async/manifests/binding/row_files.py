@@ -12,7 +12,7 @@ from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
 from opus_async.models import InputField
-from opus_async.remote_urls import Place, RemoteFile, RemoteFolder
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, without_secrets
 
 NamedFile: TypeAlias = Path | RemoteFile
 """A local file, or a document elsewhere."""
@@ -125,9 +125,7 @@ class RowFiles:
             if field is not None and value is not None:
                 named = self._cells.named(field, value)
                 parts = self.of_input(field, value, base) or ()
-                found += [
-                    (name, self._cells.without_secrets(str(named[place]))) for place in fence.strays(parts)
-                ]
+                found += [(name, without_secrets(str(named[place]))) for place in fence.strays(parts)]
         return found
 
     def refuse_outside(self, cells: Mapping[str, Any], base: Place) -> None:

@@ -13,7 +13,7 @@ from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.manifests.displayed import Displayed
-from opus_async.remote_urls import Place
+from opus_async.remote_urls import Place, kept_name
 from opus_async.text import quoted
 
 LONGEST = 200
@@ -145,7 +145,7 @@ def _file_identity(part: Any, files: Mapping[NamedFile, str]) -> Any:
     """What counts of a file: its extension, and its digest or else its path."""
     if not isinstance(part, NamedFile):
         return _canonical(part)
-    return [part.suffix.lower(), files.get(part) or str(part)]
+    return [part.suffix.lower(), files.get(part) or kept_name(part)]
 
 
 def _written(value: Any) -> Any:
