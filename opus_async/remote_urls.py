@@ -17,35 +17,36 @@ from urllib.parse import unquote
 
 ALLOW_QUERIES = "--allow-queries"
 """The option that lets URLs of a batch have a query."""
-_CHAIN = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://")
+# Patterns are texts: re compiles each when it is first looked for, and keeps it. Most programs need none.
+_CHAIN = r"(?i)\s*([a-z][a-z0-9+.-]+)(?:::[a-z][a-z0-9+.-]+)*://"
 """``s3://`` or, of several libraries one behind the other, ``zip://a.pdf::s3://``. One letter is a drive."""
-_LINK = re.compile(r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://")
+_LINK = r"(?i)::[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://"
 """What joins two libraries of a chain; a ``::`` without a scheme behind it is part of a name."""
-_WEB_LINK = re.compile(r"(?i)(?:\A\s*|::)https?://")
+_WEB_LINK = r"(?i)(?:\A\s*|::)https?://"
 """A document on a web server, by itself or in a chain."""
-_QUERY = re.compile("[?#]")
-_STORE_ENDS = re.compile("[/?#]")
-_BEGIN = re.compile(r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)")
-_END = re.compile(r";\s")
+_QUERY = "[?#]"
+_STORE_ENDS = "[/?#]"
+_BEGIN = r"(?i)(?<![a-z0-9+.:-])(?=[a-z][a-z0-9+.-]+(?:::[a-z][a-z0-9+.-]+)*://)"
+_END = r";\s"
 _CLOSING = '"];, \t\r\n'
 """What follows a URL in a text of several, as a list with semicolons or as JSON."""
 _BEFORE = "\"'[;, \t\r\n"
 """What stands before the next one."""
 _DIGEST = 16
 """Characters of a digest that stands for what of a URL is not shown."""
-_MAGIC = re.compile(r"[*?[]")
+_MAGIC = r"[*?[]"
 _VERSION = "?versionId="
 """What names one version of a document in S3."""
 _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Of Azure, where what stands before the ``@`` is the name of a container."""
-_USER = re.compile(
+_USER = (
     r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]+)://"
     r"([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]{0,500})@"
 )
 """A user, also one whose password has a slash that should have been escaped; no port is a password."""
-_SECRET = re.compile(
+_GIVES_ACCESS = (
     r"(?i)[?&#;](?:[^=&#]{0,200}(?:sig|signature|token|secret|passw|credential|apikey|api_key|api-key|auth"
     r"|access_?key|rlkey|jwt|hmac|hdn)[^=&#]{0,200}"
     r"|key|pwd|policy|googleaccessid|awsaccesskeyid|x-(?:amz|goog|ms|oss)-[^=&#]*)="
@@ -60,7 +61,7 @@ names a ``?`` is a letter like others.
 
 def scheme_of(text: str) -> str | None:
     """The scheme that a text begins with, in lower case; None for what is no URL, and for local files."""
-    match = _CHAIN.match(text)
+    match = re.match(_CHAIN, text)
     scheme = match[1].lower() if match else None
     return None if scheme in _LOCAL else scheme
 
@@ -84,18 +85,18 @@ def store_of(url: str) -> str:
 
 def is_chain(url: str) -> bool:
     """Whether a URL goes through several libraries, like ``zip://a.pdf::s3://bucket/a.zip``."""
-    return _LINK.search(url) is not None
+    return re.search(_LINK, url) is not None
 
 
 def _links(url: str) -> list[str]:
     """What each library of a chain is given; one piece for a URL that is no chain."""
-    starts = [match.start() for match in _LINK.finditer(url)]
+    starts = [match.start() for match in re.finditer(_LINK, url)]
     return [url[begin:end] for begin, end in pairwise([0, *starts, len(url)])]
 
 
 def is_pattern(url: str) -> bool:
     """Whether a URL is a pattern of documents; never one of http(s), where a ``?`` begins a query."""
-    return _WEB_LINK.search(url) is None and _MAGIC.search(url.partition(_VERSION)[0]) is not None
+    return re.search(_WEB_LINK, url) is None and re.search(_MAGIC, url.partition(_VERSION)[0]) is not None
 
 
 def carries_secret(url: str) -> bool:
@@ -135,7 +136,7 @@ def without_secrets(text: str, *, write: Callable[[str], str] = shown) -> str:
 def _pieces(text: str) -> Iterator[str]:
     """The text, cut where URLs begin; one inside of a query is a part of that."""
     piece = ""
-    for more in _BEGIN.split(text):
+    for more in re.split(_BEGIN, text):
         if piece and not (piece[-1] not in _BEFORE and carries_query(_url_of(piece))):
             yield piece
             piece = ""
@@ -145,20 +146,20 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _url_of(piece: str) -> str:
     """The URL that a piece of a text begins with."""
-    return _END.split(piece, maxsplit=1)[0].rstrip(_CLOSING)
+    return re.split(_END, piece, maxsplit=1)[0].rstrip(_CLOSING)
 
 
 def _names_secret(url: str) -> bool:
-    return _SECRET.search(url) is not None or _SECRET.search(unquote(url)) is not None
+    return re.search(_GIVES_ACCESS, url) is not None or re.search(_GIVES_ACCESS, unquote(url)) is not None
 
 
 def _without_web_query(url: str) -> str:
     """The URL without what follows a ``?`` or ``#`` of a document on a web server, up to the next link."""
-    web = _WEB_LINK.search(url)
-    query = None if web is None else _QUERY.search(url, web.end())
+    web = re.search(_WEB_LINK, url)
+    query = None if web is None else re.compile(_QUERY).search(url, web.end())
     if query is None:
         return url
-    following = _LINK.search(url, query.end())
+    following = re.compile(_LINK).search(url, query.end())
     return url[: query.start()] + ("" if following is None else _without_web_query(url[following.start() :]))
 
 
@@ -200,7 +201,7 @@ class RemoteFile:
         if self.filename is not None:
             return self.filename
         first = next(link for link in _links(self.url) if "://" in link or link == self.url)
-        if _WEB_LINK.match(first):
+        if re.match(_WEB_LINK, first):
             return basename(unquote(basename(re.split(r"[?#]", first)[0])))  # a slash can be escaped
         return basename(first.partition(_VERSION)[0])
 
@@ -255,7 +256,7 @@ def folder_of(url: str) -> RemoteFolder:
     """The folder that relative paths in a manifest start at, by the URL of the manifest."""
     if RemoteFolder(url).is_inside_file:
         return RemoteFolder(url)
-    query = "?" if _WEB_LINK.search(url) else _VERSION  # in a store a name can have a question mark
+    query = "?" if re.search(_WEB_LINK, url) else _VERSION  # in a store a name can have a question mark
     return RemoteFolder(url.partition(query)[0].rpartition("/")[0])
 
 

@@ -27,7 +27,7 @@ from opus_async.jobs.worker_pool import Rows, WorkerPool
 from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
-from opus_async.remote.stores import Patience
+from opus_async.remote.patience import Patience
 from opus_async.transport import open_files
 from opus_async.transport.dispatch import Dispatcher, Meter
 from opus_async.transport.forks import Maker

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from opus_async.config import Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError, ValidationFailed
@@ -19,12 +20,14 @@ from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.download import Received, get_file
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
-from opus_async.transport.part_file import Destination
 from opus_async.transport.urls import without_query
+
+if TYPE_CHECKING:
+    from opus_async.transport.download import Received
+    from opus_async.transport.part_file import Destination
 
 log = logging.getLogger("opus_async.opus")
 
@@ -111,6 +114,8 @@ class Downloader:
             raise
 
     async def _get(self, place: PresignedDownload, destination: Destination) -> Received:
+        from opus_async.transport.download import get_file  # noqa: PLC0415 - most programs download nothing
+
         async def attempt(this: Attempt) -> Received:
             try:
                 got = await get_file(

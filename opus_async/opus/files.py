@@ -24,7 +24,6 @@ from opus_async.config import Limits
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import Unfit
 from opus_async.models import DownloadedFile, UploadedFile
-from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.api_messages import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
@@ -170,6 +169,8 @@ class Files:
             DownloadError: Storage refused, or the disk did.
             APIError: The platform refused, e.g. ``NotFound``.
         """
+        from opus_async.opus.download_paths import destination_of  # noqa: PLC0415 - most programs download nothing
+
         wanted = checked_file_url(url)
         place = destination_of(wanted, destination, overwrite=overwrite)
         return await self._downloader.fetch(wanted, place, workspace_id=workspace_id)
@@ -189,6 +190,8 @@ class Files:
         different ones with the same name, the first in order gets it, the next `` (2)``. The first failure
         cancels the rest and is raised; files that were whole by then stay.
         """
+        from opus_async.opus.download_paths import destinations_in  # noqa: PLC0415 - as in download
+
         wanted = [checked_file_url(url) for url in urls]
         places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
 

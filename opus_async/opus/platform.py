@@ -41,7 +41,6 @@ from opus_async.platform import (
 )
 from opus_async.tasks import in_order
 from opus_async.transport.limits import Priority
-from opus_async.transport.part_file import Destination
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.sources import Source
 
@@ -306,6 +305,8 @@ class OpusPlatform:
             DownloadError: Storage refused, or the disk did, or something has that path already.
             OpusError: The platform gave no URL for it, or no complete answer came.
         """
+        from opus_async.transport.part_file import Destination  # noqa: PLC0415 - most programs download nothing
+
         wanted = checked_file_url(url)
         workspace_id = (await self._schema(self._version)).workspace_id
         return await self._downloader.fetch(wanted, Destination(destination), workspace_id=workspace_id)

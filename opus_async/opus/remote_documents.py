@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from opus_async.input_names import InputNames
 from opus_async.models import Workflow
-from opus_async.remote.access import Hold
-from opus_async.remote.found import look_up, look_up_all
-from opus_async.remote.stores import Patience, patient
+from opus_async.remote.hold import Hold
+from opus_async.remote.patience import Patience, patient
 from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
 
 _SCHEME_ENDS_BY = 64
@@ -70,6 +69,8 @@ class RemoteDocuments:
         return await self._in_value(source)
 
     async def _in_value(self, value: Any) -> Any:
+        from opus_async.remote.found import look_up, look_up_all  # noqa: PLC0415 - most jobs have no such documents
+
         if isinstance(value, list | tuple):
             named = list(map(self._named, value))
             documents = [item for item in named if isinstance(item, RemoteFile)]

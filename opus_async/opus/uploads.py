@@ -13,6 +13,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from opus_async.config import Timeouts
 from opus_async.errors import OpusError, StoreUnavailable, TransportError, UploadError
@@ -21,7 +22,6 @@ from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
-from opus_async.remote.source import RemoteSource
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.dispatch import Dispatcher
@@ -31,6 +31,9 @@ from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.sources import Source, identity
 from opus_async.transport.urls import signed_headers, without_query
+
+if TYPE_CHECKING:
+    from opus_async.remote.source import RemoteSource
 
 log = logging.getLogger("opus_async.opus")
 
@@ -95,10 +98,10 @@ class Uploader:
             try:
                 return await self._send(source, fields, sha256=sha256, on_progress=on_progress)
             except StoreUnavailable as error:
-                if not isinstance(source, RemoteSource):
+                if (remote := _remote(source)) is None:
                     raise
                 log.info("%s: %s; waiting for it", source.filename, error)
-                await source.wait_for_store(error)
+                await remote.wait_for_store(error)
 
     async def _send(
         self,
@@ -250,8 +253,9 @@ class DeduplicatingUploader:
         sent = CachedUpload(uploaded, time.time())
         if self._cache is not None:
             self._cache.put(content, sent)
-            if isinstance(source, RemoteSource) and source.content is not None:
-                self._cache.put_content(source.version, source.content)
+            remote = _remote(source)
+            if remote is not None and remote.content is not None:
+                self._cache.put_content(remote.version, remote.content)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:
@@ -278,3 +282,10 @@ class DeduplicatingUploader:
             if not self._sent[oldest].done():
                 return
             del self._sent[oldest]
+
+
+def _remote(source: Source) -> RemoteSource | None:
+    """The source, if it is a document that lies elsewhere."""
+    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - most files are here
+
+    return source if isinstance(source, RemoteSource) else None

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from opus_async.remote import libraries
@@ -20,7 +20,6 @@ from opus_async.remote.health import Stores
 from opus_async.remote.libraries import CLOSABLE, Located
 from opus_async.remote.workers import Workers
 from opus_async.remote_urls import is_chain, scheme_of
-from opus_async.transport.open_source import to_thread
 
 ValueT = TypeVar("ValueT")
 
@@ -99,7 +98,7 @@ async def _close_connections(filesystem: Any) -> None:
 
 
 class _Users:
-    """Counts who uses the access, for :func:`held`."""
+    """Counts who uses the access; see :mod:`opus_async.remote.hold`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -133,49 +132,8 @@ class _Users:
         return self._access
 
 
-_USERS = _Users()
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Hold connections open; for code that may block. What nobody holds any more is closed."""
-    hold = Hold()
-    hold.take()
-    try:
-        yield
-    finally:
-        if (closing := hold.leave()) is not None:
-            closing()
-
-
-class Hold:
-    """Holds connections open from the first use until it is released."""
-
-    def __init__(self) -> None:
-        self._holds = False
-
-    def take(self) -> None:
-        """Hold them from now on."""
-        if not self._holds:
-            self._holds = True
-            _USERS.enter()
-
-    def leave(self) -> Callable[[], None] | None:
-        """Hold them no more; returns what closes them, if this was the last: it blocks for a moment."""
-        if not self._holds:
-            return None
-        self._holds = False
-        return _USERS.leave()
-
-    async def release(self) -> None:
-        """Hold them no more, and wait until they are closed, if this was the last."""
-        if (closing := self.leave()) is not None:
-            await asyncio.shield(to_thread(closing))
-
-    def drop(self) -> None:
-        """Hold them no more, and let them be closed by themselves, if this was the last."""
-        if (closing := self.leave()) is not None:
-            threading.Thread(target=closing, name="opus-async-remote-close", daemon=True).start()
+USERS = _Users()
+"""Of this process."""
 
 
 def locate(url: str) -> Located:
@@ -184,22 +142,22 @@ def locate(url: str) -> Located:
     Raises:
         MissingLibrary, UnknownScheme: See :mod:`opus_async.remote.libraries`.
     """
-    return _USERS.access.locate(url)
+    return USERS.access.locate(url)
 
 
 async def located(url: str) -> Located:
     """The same from an event loop: a library that is imported, or reads its settings, blocks a thread."""
-    return await _USERS.access.workers.run(lambda: locate(url))
+    return await USERS.access.workers.run(lambda: locate(url))
 
 
 def health() -> Stores:
     """What is known of the stores; somebody must hold the access."""
-    return _USERS.access.stores
+    return USERS.access.stores
 
 
 def blocking(work: Coroutine[Any, Any, ValueT]) -> ValueT:
     """Run a coroutine of this package from code that may block; somebody must hold the access."""
-    return asyncio.run_coroutine_threadsafe(work, _USERS.access.loop).result()
+    return asyncio.run_coroutine_threadsafe(work, USERS.access.loop).result()
 
 
 async def call(place: Located, method: str, *arguments: Any, **options: Any) -> Any:
@@ -211,7 +169,7 @@ async def call(place: Located, method: str, *arguments: Any, **options: Any) -> 
     if is_async(filesystem):
         return await on_its_loop(filesystem, getattr(filesystem, f"_{method}")(path, *arguments, **options))
     function = getattr(filesystem, method)
-    return await _USERS.access.workers.run(lambda: function(path, *arguments, **options))
+    return await USERS.access.workers.run(lambda: function(path, *arguments, **options))
 
 
 def is_async(filesystem: Any) -> bool:

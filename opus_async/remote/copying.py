@@ -7,6 +7,7 @@ from pathlib import Path
 from opus_async.errors import ConfigurationError, ManifestError, OpusError
 from opus_async.remote import access
 from opus_async.remote.facts import RemoteFacts, facts_of
+from opus_async.remote.hold import held
 from opus_async.remote.libraries import Located
 from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import refused
@@ -21,7 +22,7 @@ def copy_to(file: RemoteFile, destination: Path) -> str:
     Raises:
         ManifestError: It cannot be read, or changed meanwhile.
     """
-    with access.held():
+    with held():
         try:
             before = access.blocking(facts_of(file, anew=True))
             _copy(file, before, destination)
@@ -41,7 +42,7 @@ def copy_from(source: Path, file: RemoteFile) -> None:
     Raises:
         ConfigurationError: It cannot be written there.
     """
-    with access.held():
+    with held():
         try:
             place = access.locate(file.url)
             place.filesystem.put_file(str(source), place.path)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from opus_async.errors import StoreUnavailable
 from opus_async.remote import access
-from opus_async.remote.access import Hold
+from opus_async.remote.hold import Hold
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import obstacle, refused
 from opus_async.remote.stores import ask

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from opus_async.input_problems import Unfit
 from opus_async.models import JobRequest
 from opus_async.remote.facts import RemoteFacts, facts_of
-from opus_async.remote.stores import Patience, current_patience
+from opus_async.remote.patience import Patience, current_patience
 from opus_async.remote_urls import RemoteFile
 from opus_async.tasks import in_order
 

@@ -12,6 +12,7 @@ from typing import Any
 from opus_async.errors import ManifestError
 from opus_async.remote import access
 from opus_async.remote.facts import read_info, remember
+from opus_async.remote.hold import held
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import obstacle, refused
 from opus_async.remote.stores import ask
@@ -94,7 +95,7 @@ def _told(url: str) -> Iterator[None]:
         ManifestError: In place of what the library raises. Its cause is an OpusError where others of its
             store would meet it as well.
     """
-    with access.held():
+    with held():
         try:
             yield
         except Exception as error:  # noqa: BLE001 - each library has its own

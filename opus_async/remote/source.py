@@ -15,13 +15,14 @@ import hashlib
 from opus_async.errors import OpusError, StoreUnavailable, UploadError
 from opus_async.gaps import gapped
 from opus_async.input_problems import Unfit
-from opus_async.remote.access import Hold
 from opus_async.remote.contents import identity_of
 from opus_async.remote.facts import NO_PIN, RemoteFacts, facts_of
+from opus_async.remote.hold import Hold
 from opus_async.remote.libraries import Located
+from opus_async.remote.patience import Patience, current_patience, patient
 from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import is_condition_refused, obstacle, refused
-from opus_async.remote.stores import Patience, ask, current_patience, patient
+from opus_async.remote.stores import ask
 from opus_async.remote_urls import RemoteFile
 from opus_async.transport.open_source import SMALL, to_thread
 

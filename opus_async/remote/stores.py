@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from opus_async.config import RetryPolicy, Timeouts
+from opus_async.config import RetryPolicy
 from opus_async.remote import access
 from opus_async.remote.health import StoreHealth
 from opus_async.remote.libraries import Located
+from opus_async.remote.patience import current_patience
 from opus_async.remote.refusals import (
     NoAnswer,
     finding,
@@ -38,38 +36,6 @@ log = logging.getLogger("opus_async.remote")
 
 _LEAST = 1.0
 """Seconds that a last attempt gets at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a store is waited for.
-
-    Attributes:
-        timeout: Seconds for one request.
-        retry: ``attempts``, ``max_elapsed``, ``base``, ``cap`` and ``outage`` count.
-    """
-
-    timeout: float
-    retry: RetryPolicy
-
-
-_USUAL = Patience(Timeouts().document, RetryPolicy())
-_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
-
-
-@contextmanager
-def patient(patience: Patience) -> Iterator[None]:
-    """Wait for stores in this way within a block, in this task and in those that it starts."""
-    token = _patience.set(patience)
-    try:
-        yield
-    finally:
-        _patience.reset(token)
-
-
-def current_patience() -> Patience:
-    """How long stores are waited for here."""
-    return _patience.get() or _USUAL
 
 
 async def ask(

@@ -23,7 +23,6 @@ from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.open_source import OpenSource, changed
-from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
     Source,
 )
@@ -286,6 +285,8 @@ class _FileBody(Body):
 
 
 def _refused(filename: str, response: Response, url: str) -> UploadError:
+    from opus_async.transport.s3_errors import read_refusal  # noqa: PLC0415 - storage seldom refuses
+
     reason = read_refusal(response.body, url)
     advice = _EXPIRED if reason.expired else _ADVICE.get(reason.code or "", "")
     if response.status in _REDIRECT:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from web_stores import web_store
 
-from opus_async.remote.access import Hold
 from opus_async.remote.facts import facts_of
+from opus_async.remote.hold import Hold
 from opus_async.remote_urls import RemoteFile
 
 pytest.importorskip("fsspec", reason="pip install fsspec")

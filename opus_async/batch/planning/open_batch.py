@@ -39,7 +39,7 @@ from opus_async.manifests.validation.estimate import ThroughputAssumptions
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.validate import validate
 from opus_async.remote.facts import remembered
-from opus_async.remote.stores import patient
+from opus_async.remote.patience import patient
 
 
 async def start(

@@ -34,7 +34,7 @@ from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.remote.facts import remembered
-from opus_async.remote.stores import patient
+from opus_async.remote.patience import patient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.platform import Cache
-from opus_async.remote.stores import Patience
+from opus_async.remote.patience import Patience
 from opus_async.transport.dispatch import Meter
 
 
