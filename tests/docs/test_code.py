@@ -33,6 +33,7 @@ NOT_RUN = {
     "docs/how-to/scheduling.md": 1,
     "docs/tutorial/first-batch.md": 1,
     "docs/tutorial/first-job.md": 2,
+    "docs/tutorial/first-load-test.md": 1,
 }
 """Page -> how many of its blocks are not run; each says why, in the page's source."""
 
