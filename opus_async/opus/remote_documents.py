@@ -14,6 +14,7 @@ from opus_async.models import Workflow
 from opus_async.remote.hold import Hold
 from opus_async.remote.patience import Patience, patient
 from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
+from opus_async.transport.urls import is_loopback
 
 _SCHEME_ENDS_BY = 64
 """Characters within which a text that is a URL has its ``://``."""
@@ -22,15 +23,16 @@ _SCHEME_ENDS_BY = 64
 def is_platform_file(url: str, *, base_url: str, vendor_domain: str) -> bool:
     """Whether an http(s) URL is a ``fileUrl`` of the platform, which is sent as it is.
 
-    Those of the vendor's domain and of the host of the API are; and all without TLS, from where no document
-    is fetched.
+    Those of the vendor's domain and of the host of the API are. On this machine, where a simulator and other
+    servers have one name, the port counts, too.
     """
     try:
-        parts, host = urlsplit(url.strip()), urlsplit(base_url).hostname
+        parts, api = urlsplit(url.strip()), urlsplit(base_url)
+        here = parts.port == api.port or not is_loopback(base_url)
     except ValueError:
         return True  # it is refused where it is read
     name = parts.hostname or ""
-    return parts.scheme.lower() != "https" or name == host or f".{name}".endswith(f".{vendor_domain}")
+    return (name == api.hostname and here) or f".{name}".endswith(f".{vendor_domain}")
 
 
 class RemoteDocuments:

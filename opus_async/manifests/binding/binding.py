@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -165,6 +165,12 @@ class Binding:
             for name in template.columns if template else ():
                 if not is_column(name, columns):
                     yield missing_column(flag, name, columns)
+
+    def near_misses(self, cells: Mapping[str, Any], filled: Collection[str]) -> Iterator[BoundColumn]:
+        """Columns of a row that are spelled almost like an input which it does not fill, with the problem."""
+        for name in cells:
+            if self.column(name).input is None and (near := self._table.near_miss(name, filled)):
+                yield near
 
     def constant_cells(self, cells: Mapping[str, Any]) -> Iterator[tuple[InputField, Any]]:
         """The inputs that ``--set`` fills in a row, each with what a cell would hold that fills it alike."""

@@ -131,6 +131,7 @@ class RowCheck:
             *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
             *(self._problem(problem, row) for problem in wrong),
+            *self._near_misses(row),
         ]
         if not found and self._binding.fills_no_input(record.cells):
             found.append(self._fills_nothing(row))
@@ -212,6 +213,23 @@ class RowCheck:
                     input=target.display_name,
                     parts=value.parts,
                 )
+
+    def _near_misses(self, row: _Row) -> Iterator[Problem]:
+        """The problems with misspelt columns of a row, where each row has columns of its own."""
+        if self._known_columns or not row.given:
+            return
+        for bound in self._binding.near_misses(row.cells, row.given):
+            named = bound.suggested_input
+            yield Problem(
+                message=f"{bound.problem} in this row",
+                cause=f"{bound.problem} in some rows",
+                fix=bound.suggestion,
+                index=row.record.index,
+                where=row.record.where,
+                key=row.key,
+                column=bound.column,
+                input=named.display_name if named else None,
+            )
 
     def _fills_nothing(self, row: _Row) -> Problem | None:
         """The problem with a row that would be billed for nothing; None when it is one of the columns."""
