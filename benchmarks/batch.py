@@ -36,6 +36,12 @@ def run(settings: Settings) -> Iterator[Figure]:
     yield from comparison.figures_of(measured, settings)
     yield Figure(
         benchmark="batch",
+        name="a first batch of one text row, once a process",
+        unit="ms",
+        values=[1e3 * one.more["first"] for one in measured[BATCH]],
+    )
+    yield Figure(
+        benchmark="batch",
         name=f"{rows:,} text rows: resume of the finished batch",
         unit="us/row",
         values=[1e6 * one.more["resume"] / rows for one in measured[BATCH]],

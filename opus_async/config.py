@@ -59,6 +59,8 @@ class Timeouts(FrozenSettings):
         request: One attempt of one API request, answer included.
         upload_stall: An upload that moves no byte for this long is given up and tried again, and so is a
             download. There is no total: a large file on a slow line is not an error.
+        document: One request to the store of a document elsewhere: a look-up, or 2 MiB of its content. It is
+            tried again, as ``RetryPolicy`` says.
         job: From the start of a job, when it has its slot of ``Limits.max_in_flight``, until we stop waiting
             for it; None waits for ever. Ends our waiting, not the job. A last poll is made then; its answer,
             and the results of a job that has ended by then, may take up to 5 s more.
@@ -67,6 +69,7 @@ class Timeouts(FrozenSettings):
     connect: float = setting(_SECONDS, default=10)
     request: float = setting(_SECONDS, default=60)
     upload_stall: float = setting(_SECONDS, default=30)
+    document: float = setting(_SECONDS, default=30)
     job: float | None = setting(_SECONDS, default=None)
 
 

@@ -7,7 +7,6 @@ cut. No style sheet, no script, no network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import islice
 
 MOST_CHARS = 200
@@ -48,4 +47,6 @@ def _cell(tag: str, value: object) -> str:
 def _text(value: object) -> str:
     text = str(value)
     cut = text[:MOST_CHARS] + ("..." if len(text) > MOST_CHARS else "")
+    from html import escape  # noqa: PLC0415 - it brings a large table of names, and few programs show a card
+
     return escape("".join(letter if letter.isprintable() else " " for letter in cut))

@@ -26,6 +26,8 @@ class ProblemCode(StrEnum):
     """The value does not fit the type of its input."""
     NO_FILE = "no_file"
     """There is no such file, it cannot be read, or it is no regular file."""
+    FILE_DENIED = "file_denied"
+    """A document elsewhere may not be read with the credentials at hand."""
     NO_MATCH = "no_match"
     """A pattern matches no file, or more than the one that the input takes."""
     FILE_TYPE = "file_type"

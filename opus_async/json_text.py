@@ -11,7 +11,7 @@ from typing import Any
 
 _FENCE = "```"
 _TAG = "json"
-_HUGE_NUMBER = re.compile(r"[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
+_HUGE_NUMBER = r"[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}"
 """Every number beyond a double's range looks so: 199 digits with an exponent of two end before 1e299."""
 
 
@@ -58,7 +58,7 @@ def _object_or_array(text: str) -> Any:
 
     try:
         value = from_json(text, allow_inf_nan=False)
-        if _HUGE_NUMBER.search(text):
+        if re.search(_HUGE_NUMBER, text):
             json.dumps(value, allow_nan=False)  # refuses the infinity that 1e999 has become
     except (ValueError, TypeError):  # a TypeError is half a surrogate pair: no text that could be encoded
         return None

@@ -126,8 +126,11 @@ def with_known_names(kind: type[KindT]) -> type[KindT]:
 
     @functools.wraps(init)
     def checked(*arguments: Any, **options: Any) -> None:
-        names.given(arguments, options)
-        init(*arguments, **options)
+        try:
+            init(*arguments, **options)
+        except TypeError:
+            names.given(arguments, options)  # looked at where a call has failed: most fit
+            raise
 
     kind.__init__ = checked  # type: ignore[method-assign]
     return kind

@@ -8,12 +8,18 @@ about to join, or called back into an object that has not stored the task yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from opus_async.errors import first_error
+
+ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 GivenT = ParamSpec("GivenT")
 Work = Callable[GivenT, Coroutine[Any, Any, ValueT]]
+
+AT_ONCE = 256
+"""Tasks for the items of one list: more than there are slots for what they do, and not as many as items."""
 
 
 def start(
@@ -50,10 +56,48 @@ def start_in(
     return group.create_task(_in_the_next_turn(work, *arguments, **options))
 
 
+async def in_order(
+    work: Callable[[ItemT], Coroutine[Any, Any, ValueT]], items: Sequence[ItemT], *, at_once: int = AT_ONCE
+) -> list[ValueT]:
+    """Work on items side by side, with a bounded number of tasks however many items there are.
+
+    Args:
+        work: A coroutine function of one item.
+        items: The items.
+        at_once: How many are worked on at the same time, at most.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: The first error of any item, which ends the others.
+    """
+    if len(items) == 1:  # as most lists: it needs no task
+        return [await work(items[0])]
+    found: dict[int, ValueT] = {}
+    waiting = enumerate(items)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(items))):
+                start_in(group, _take_all, work, waiting, found)
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+    return [found[index] for index in range(len(items))]
+
+
 def is_cancelled() -> bool:
     """Whether the running task is being cancelled; else a CancelledError is that of something it awaited."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
+
+
+async def _take_all(
+    work: Callable[[ItemT], Coroutine[Any, Any, ValueT]],
+    waiting: Iterable[tuple[int, ItemT]],
+    found: dict[int, ValueT],
+) -> None:
+    for index, item in waiting:
+        found[index] = await work(item)
 
 
 async def _in_the_next_turn(

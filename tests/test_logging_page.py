@@ -18,8 +18,8 @@ PACKAGE = Path(opus_async.__file__).parent
 PAGE = (PACKAGE.parent / "docs/how-to/logging.md").read_text()
 METHODS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR"}
 LEVELS = {*METHODS.values()}
-OF_OTHERS = {"dotenv"}
-"""Loggers of other libraries, which the command line silences."""
+OF_OTHERS = {"dotenv", "fsspec", "fsspec.http", "fsspec.cached"}
+"""Loggers of other libraries, which are silenced or freed of secrets."""
 
 
 def documented() -> dict[str, set[str]]:

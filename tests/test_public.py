@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -93,13 +94,55 @@ def test_package_values_load_no_network_library():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_package_client_loads_no_models_of_pydantic_and_no_database():
-    program = (
-        "import sys, opus_async; opus_async.OpusClient; "
-        "late = {'pydantic.main', 'sqlite3', 'difflib', 'rich', 'opus_async.cli', 'opus_async.batch'}; "
-        "assert not late & set(sys.modules), late & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+NOT_FOR_A_CLIENT = {
+    "of others": {
+        *("aiohttp.web", "difflib", "html", "http.server", "pydantic.main", "rich", "sqlite3", "termios"),
+        *("fsspec", "jinja2", "uvloop"),
+    },
+    "other rooms": {
+        *("opus_async.batch", "opus_async.cli", "opus_async.live_page", "opus_async.load"),
+        *("opus_async.manifests", "opus_async.metrics", "opus_async.operativus", "opus_async.progress"),
+        *("opus_async.reporting", "opus_async.simulator", "opus_async.testing", "opus_async.typed"),
+    },
+    "calls beside run and run_many": {
+        *("opus_async.opus.files", "opus_async.opus.jobs", "opus_async.opus.job_search"),
+        *("opus_async.opus.protocol.audit", "opus_async.opus.protocol.job_management"),
+    },
+    "downloads": {
+        *("opus_async.filenames", "opus_async.opus.download_paths"),
+        *("opus_async.transport.download", "opus_async.transport.part_file"),
+    },
+    "documents elsewhere": {
+        *("opus_async.remote.access", "opus_async.remote.facts", "opus_async.remote.found"),
+        *("opus_async.remote.health", "opus_async.remote.libraries", "opus_async.remote.reading"),
+        *("opus_async.remote.refusals", "opus_async.remote.source", "opus_async.remote.stores"),
+    },
+    "what goes wrong": {
+        *("opus_async.opus.protocol.error_advice", "opus_async.wire.api_errors"),
+        *("opus_async.opus.protocol.snapshots", "opus_async.transport.s3_errors"),
+        *("opus_async.transport.learned_limit", "opus_async.transport.pace"),
+        *("opus_async.transport.rate_estimate", "opus_async.transport.refusals"),
+    },
+}
+"""Modules that a client can do most jobs without, by what they are for. Each is imported where it is used."""
+
+
+@pytest.fixture(scope="module")
+def after_client():
+    """The modules of a program that has looked up the client."""
+    program = "import json, sys; from opus_async import OpusClient; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("purpose", NOT_FOR_A_CLIENT)
+def test_package_client_loads_nothing_that_most_jobs_do_without(after_client, purpose):
+    assert not NOT_FOR_A_CLIENT[purpose].intersection(after_client)
+
+
+def test_every_module_that_a_client_does_without_exists():
+    for name in set.union(*NOT_FOR_A_CLIENT.values()):
+        assert not name.startswith("opus_async") or find_spec(name) is not None, name
 
 
 def test_package_version_matches_distribution():
@@ -215,7 +258,7 @@ def test_public_api_signatures_match_contract(contract):
                 "max_file_bytes": 10 * 1024 * 1024,
             },
         ),
-        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "job": None}),
+        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "document": 30, "job": None}),
         (
             RetryPolicy,
             {
@@ -325,6 +368,7 @@ TREE = {
     "ProtocolError": ("OpusError",),
     "TransportError": ("OpusError",),
     "HostDown": ("TransportError",),
+    "StoreUnavailable": ("TransportError",),
     "UploadError": ("OpusError",),
     "DownloadError": ("OpusError",),
     "JobFailed": ("OpusError",),
@@ -352,6 +396,7 @@ def test_errors_carry_job_id_and_stage():
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
         "HostDown": {"host": "operator.opus.com", "seconds": 60.0, "request_sent": False},
+        "StoreUnavailable": {"document": "s3://documents/a.pdf", "store": "s3://documents"},
         "UploadError": {"filename": "a.pdf"},
         "DownloadError": {"destination": "a.pdf"},
     }

@@ -13,7 +13,16 @@ import pytest
 from opus_async.errors import ManifestError, TransportError
 from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.remote_globs import RemoteGlobs
-from opus_async.remote_urls import RemoteFile, RemoteFolder, carries_secret, is_chain, shown, without_secrets
+from opus_async.remote_urls import (
+    RemoteFile,
+    RemoteFolder,
+    carries_query,
+    carries_secret,
+    folder_of,
+    is_chain,
+    shown,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +48,6 @@ def test_secret_of_a_url_is_found_however_it_is_written(url, told):
     "url",
     [
         "https://h:8080/a@b.pdf",
-        "https://h/a.pdf?page=2",
         "s3://bucket/2026-01-01T10:00@a.pdf",
         "https://h/50%25.pdf",
         "abfs://container@account.dfs.core.windows.net/a.pdf",
@@ -48,7 +56,65 @@ def test_secret_of_a_url_is_found_however_it_is_written(url, told):
 )
 def test_url_without_a_secret_is_shown_as_it_is(url):
     assert shown(url) == url
+    assert RemoteFile(url).kept_name == url
     assert not carries_secret(url)
+    assert not carries_query(url)
+
+
+QUERIES = [
+    "?code=5ecre7==",
+    "?e=1700000000&h=5ecre7",
+    "?sv=2024-11-04&sr=b&sig=5ecre7%3D",
+    "?Expires=1&Key-Pair-Id=K&Signature=5ecre7",
+    "?Policy=5ecre7",
+    "?X-Goog-Algorithm=GOOG4&X-Goog-Signature=5ecre7",
+    "?hdnea=exp=1~acl=/*~hmac=5ecre7",
+    "?token=5ecre7",
+    "?5ecre7",
+    "?a=b;c=5ecre7",
+    "?back=https://x/y?z=5ecre7&d=5ecre7",
+    "#access=5ecre7",
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    "url",
+    ["https://h/a.pdf", "http://h/a.pdf", "HTTPS://h/a.pdf", "simplecache::https://h/a.pdf"],
+)
+def test_query_of_a_web_server_is_shown_nowhere_whatever_its_names_are(url, query):
+    assert carries_query(url + query)
+    assert shown(url + query) == url
+    file = RemoteFile(url + query)
+    assert "5ecre7" not in f"{file} {file!r} {file.kept_name} {file.name}"
+    assert without_secrets(f"b.pdf; {url}{query}") == f"b.pdf; {url}"
+    assert "5ecre7" not in without_secrets(f'["{url}{query}", "c.pdf"]')
+
+
+def test_query_inside_of_a_chain_is_not_shown_and_the_rest_is():
+    url = "zip://in/a.pdf::https://h/a.zip?code=5ecre7::simplecache::s3://bucket/x?y"
+    assert shown(url) == "zip://in/a.pdf::https://h/a.zip::simplecache::s3://bucket/x?y"
+
+
+def test_documents_whose_queries_differ_are_kept_apart():
+    names = {RemoteFile(f"https://h/download?id={number}").kept_name for number in range(3)}
+    assert len(names) == 3
+    assert all(name.startswith("https://h/download ") and "id=" not in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "folder"),
+    [
+        ("s3://bucket/in/m.csv", "s3://bucket/in"),
+        ("https://h/in/m.csv?sheet=1", "https://h/in"),
+        ("simplecache::s3://bucket/in/m.csv", "simplecache::s3://bucket/in"),
+        ("zip://m.csv::s3://bucket/a.zip", "zip://m.csv::s3://bucket/a.zip"),
+        ("zip://in/m.csv::simplecache::s3://bucket/a.zip", "zip://in/m.csv::simplecache::s3://bucket/a.zip"),
+    ],
+)
+def test_folder_of_a_manifest_is_that_in_which_it_lies_unless_that_is_a_file(manifest, folder):
+    assert folder_of(manifest) == RemoteFolder(folder)
+    assert folder_of(manifest).is_inside_file is manifest.startswith("zip:")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +125,7 @@ def test_url_without_a_secret_is_shown_as_it_is(url):
         ("https://h/a.pdf?sig=SECRET;s3://b/c.pdf", "https://h/a.pdf;s3://b/c.pdf"),
         ('["a.pdf", "https://h/b.pdf?sig=SECRET"]', '["a.pdf", "https://h/b.pdf"]'),
         ("see https://u:SECRET@h/a.pdf", "see https://h/a.pdf"),
-        ("https://h/a.pdf?from=https://x/y&sig=SECRET", "https://h/a.pdf?from=https://x/y"),
+        ("https://h/a.pdf?from=https://x/y&sig=SECRET", "https://h/a.pdf"),
         ("a; b.pdf", "a; b.pdf"),
         ("", ""),
     ],
@@ -153,14 +219,26 @@ async def test_pattern_in_a_store_out_of_reach_is_no_problem_of_its_row(serve):
         globs.expand(f"ftp://127.0.0.1:{port}/in/*.pdf")
 
 
-@pytest.mark.parametrize("way", ["../x", "a/../../x", "%2e%2e/x", ".%2E/x", "..%2Fx", ".\t./x"])
+@pytest.mark.parametrize(
+    "way", ["in/simplecache::s3://other/x", "../x", "a/../../x", "%2e%2e/x", ".%2E/x", "..%2Fx", ".\t./x"]
+)
 def test_folder_holds_no_document_to_which_a_way_out_leads(way):
     folder = RemoteFolder("https://h/in")
     assert not folder.holds(folder / way)
     assert folder.holds(folder / "a..b/50%.pdf")
 
 
-@pytest.mark.parametrize("text", ["a" * 50_000, "https://h/" + "a" * 50_000, '; "' * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 50_000,
+        "https://h/" + "a" * 50_000,
+        '; "' * 20_000,
+        "https://" * 10_000,
+        "::https://" * 10_000,
+        "; https://h/a" * 5_000,
+    ],
+)
 def test_long_text_is_looked_through_quickly(text):
     began = time.thread_time()
     assert without_secrets(text) == text

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 from eager_tasks import eager_tasks
 
-from opus_async.tasks import start, start_in
+from opus_async.tasks import in_order, start, start_in
 
 
 @pytest.fixture(params=["plain", "eager"])
@@ -70,3 +70,36 @@ async def test_eager_tasks_helper_starts_tasks_eagerly():
         task = asyncio.create_task(work())
         assert steps == [task]
         assert await task == 1
+
+
+async def test_items_are_worked_on_in_a_bounded_number_of_tasks(factory):
+    at_work = 0
+    most = []
+
+    async def work(item):
+        nonlocal at_work
+        at_work += 1
+        most.append((at_work, len(asyncio.all_tasks())))
+        await asyncio.sleep(0)
+        at_work -= 1
+        return -item
+
+    with factory():
+        assert await in_order(work, range(10_000), at_once=7) == [-item for item in range(10_000)]
+    assert max(most) == (7, 8)
+
+
+async def test_first_error_of_an_item_ends_the_others_and_is_no_group(factory):
+    ended = []
+
+    async def work(item):
+        if item == 3:
+            raise KeyError(item)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(item)
+
+    with factory(), pytest.raises(KeyError, match="3"):
+        await in_order(work, range(100), at_once=5)
+    assert sorted(ended) == [0, 1, 2, 4]

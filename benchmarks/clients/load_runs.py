@@ -6,6 +6,7 @@ from benchmarks.answers import KEY, TEXT
 from benchmarks.clients.ours import NO_LAG
 from benchmarks.harness.meter import Meter
 from opus_async import JobRequest, Limits, OpusClient
+from opus_async.events import RequestKind
 from opus_async.jobs.shutdown import ShutdownControl
 from opus_async.load.api import spec_of
 from opus_async.load.inputs import Inputs, RequestSource
@@ -56,7 +57,7 @@ async def _run(opus: OpusClient, users: int, count: int, recorder: str) -> None:
 class _Silent(Recorder):
     """Knows which jobs run, which the runner needs, and takes nothing down."""
 
-    def answered(self, operation: str, status: int, seconds: float) -> None:
+    def answered(self, operation: str, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
         pass
 
     def opened(self, key: str, index: int, intended: float) -> JobRecord:

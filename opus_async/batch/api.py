@@ -66,6 +66,7 @@ async def run_batch(
     skip_invalid: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
+    allow_queries: bool = False,
     max_in_flight: int = 500,
     start_rate: float | None = None,
     halt: str | Halt = "never",
@@ -107,6 +108,8 @@ async def run_batch(
         accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
         allow_outside: Whether the manifest may name files outside of its folder: any file that this process
             may read would be sent. A resume need not say it again.
+        allow_queries: Whether rows, and the manifest itself, may be http(s) URLs with a query, which is then
+            kept in ``out`` in clear; messages and logs never show it. A resume need not say it again.
         max_in_flight: Rows at work at once.
         start_rate: Rows begun a second; None for no bound.
         halt: When to stop for failures: ``now,fail=N``, ``soon,fail=N``, either with ``N%``, or ``never``;
@@ -166,7 +169,10 @@ async def run_batch(
         price=price,
     )
     rules = ManifestPolicy(
-        skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
+        skip_invalid=skip_invalid,
+        accept_second_bill=accept_second_bill,
+        allow_outside=allow_outside,
+        allow_queries=allow_queries,
     )
     goal = SessionGoal(limit=limit, until=until)
     async with observed(watching, Path(out), progress=progress) as watched:
@@ -193,6 +199,7 @@ async def resume_batch(
     force: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
+    allow_queries: bool = False,
     limit: int | None = None,
     until: Until = "ended",
     watching: BatchObserver | None = None,
@@ -211,6 +218,7 @@ async def resume_batch(
             others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
             ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
+        allow_queries: Whether http(s) URLs may have a query from now on, if they might not.
         limit: Rows not begun yet that this session begins, at most; None for all.
         until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
@@ -231,7 +239,14 @@ async def resume_batch(
     arguments.check_changes("settings", settings, arguments.SETTINGS)
     goal = SessionGoal(limit=limit, until=until)
     changes = ResumeChanges(
-        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+        manifest=manifest,
+        spec=order or {},
+        settings=settings or {},
+        force=force,
+        accept_second_bill=accept_second_bill,
+        allow_outside=allow_outside,
+        allow_queries=allow_queries,
+        goal=goal,
     )
     async with observed(watching, Path(out), progress=progress) as watched:
         return await resume(client, Path(out), changes, watched)
@@ -249,6 +264,7 @@ async def retry_batch(
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
     allow_outside: bool = False,
+    allow_queries: bool = False,
     limit: int | None = None,
     until: Until = "ended",
     watching: BatchObserver | None = None,
@@ -272,6 +288,7 @@ async def retry_batch(
         settings: As in :func:`resume_batch`.
         force: As in :func:`resume_batch`.
         allow_outside: As in :func:`resume_batch`.
+        allow_queries: As in :func:`resume_batch`.
         limit: As in :func:`resume_batch`; rows that are tried again count as not begun.
         until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
@@ -293,7 +310,14 @@ async def retry_batch(
     arguments.check_changes("settings", settings, arguments.SETTINGS)
     goal = SessionGoal(limit=limit, until=until)
     changes = ResumeChanges(
-        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+        manifest=manifest,
+        spec=order or {},
+        settings=settings or {},
+        force=force,
+        accept_second_bill=accept_second_bill,
+        allow_outside=allow_outside,
+        allow_queries=allow_queries,
+        goal=goal,
     )
     async with observed(watching, Path(out), progress=progress) as watched:
         return await resume(client, Path(out), changes, watched, retry=states)

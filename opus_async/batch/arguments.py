@@ -91,7 +91,12 @@ SETTINGS: Mapping[str, Kind] = {
     "drain_seconds": number("a number of seconds, 0 or more", lambda value: value >= 0),
     "price": PRICE,
 }
-POLICY: Mapping[str, Kind] = {"skip_invalid": FLAG, "accept_second_bill": FLAG, "allow_outside": FLAG}
+POLICY: Mapping[str, Kind] = {
+    "skip_invalid": FLAG,
+    "accept_second_bill": FLAG,
+    "allow_outside": FLAG,
+    "allow_queries": FLAG,
+}
 WATCHING: Mapping[str, Kind] = {"watching": OBSERVER, "progress": FLAG}
 RESUME: Mapping[str, Kind] = {
     "client": CLIENT,
@@ -100,6 +105,7 @@ RESUME: Mapping[str, Kind] = {
     "force": FLAG,
     "accept_second_bill": FLAG,
     "allow_outside": FLAG,
+    "allow_queries": FLAG,
 }
 RESOLVE: Mapping[str, Kind] = {
     "out": FOLDER,

@@ -150,7 +150,7 @@ class BatchMeta(_Stored):
     constants_in_digests: bool = False
     settings: Annotated[RunSettings, _from_facts(RunSettings), _AS_FACTS] = RunSettings()
     rules: Annotated[ManifestPolicy, _from_facts(ManifestPolicy), _AS_FACTS] = ManifestPolicy(
-        allow_outside=True
+        allow_outside=True, allow_queries=True
     )
     manifest: ManifestMeta = ManifestMeta()
     binding: tuple[ColumnMeta, ...] = ()

@@ -89,6 +89,7 @@ _REASONS = {
     StopKind.THROTTLED: "the platform answered nothing but 429",
     StopKind.LEDGER_UNWRITABLE: "the ledger cannot be written",
     StopKind.DISK_FULL: "the disk is full",
+    StopKind.STORE_UNAVAILABLE: "the store gave no documents out",
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
     StopKind.OBJECTIVE_LOST: "an objective cannot be met any more",
     StopKind.LIMIT_REACHED: LIMIT_REACHED,

@@ -124,22 +124,29 @@ class ManifestPolicy:
         skip_invalid: Rows that cannot be run.
         accept_second_bill: Rows that may be billed again.
         allow_outside: Files outside of its folder. Part of what was asked for: a resume keeps it.
+        allow_queries: Http(s) URLs with a query, which are kept with the row. A resume keeps it, too.
     """
 
     skip_invalid: bool = False
     accept_second_bill: bool = False
     allow_outside: bool = False
+    allow_queries: bool = False
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger; a second bill is accepted for one command, and not kept."""
-        return {"skip_invalid": self.skip_invalid, "allow_outside": self.allow_outside}
+        return {
+            "skip_invalid": self.skip_invalid,
+            "allow_outside": self.allow_outside,
+            "allow_queries": self.allow_queries,
+        }
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Read the fields from the ledger. Before there was ``allow_outside``, such files were tolerated."""
+        """Read the fields from the ledger; what it does not tell of was tolerated when it was made."""
         return cls(
             skip_invalid=bool(facts.get("skip_invalid", False)),
             allow_outside=bool(facts.get("allow_outside", True)),
+            allow_queries=bool(facts.get("allow_queries", True)),
         )
 
 

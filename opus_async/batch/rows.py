@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.platform import StartDoubt
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -58,7 +59,7 @@ class EarlierJob:
     state: RowState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class NewRow:
     """A row as the manifest has it now, on its way into the ledger.
 
@@ -104,7 +105,7 @@ class RowLease(NamedTuple):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class Row:
     """A row as the ledger hands it out to a worker.
 
@@ -193,7 +194,7 @@ class Row:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class RowResult:
     """How a row ended.
 

@@ -32,6 +32,7 @@ from opus_async.errors import (
     PermissionDenied,
     ProtocolError,
     ServerError,
+    StoreUnavailable,
     TransportError,
     first_error,
 )
@@ -125,6 +126,8 @@ def _about_the_connection(error: OpusError, target: Target) -> Iterator[str]:
     if proxy := _who_may_have_answered(error, target):
         yield f"The answer may be the proxy's: requests to this host go through {proxy}."
     no_such_path = isinstance(error, NotFound) and action is NextAction.CHOOSE_GENERATION
+    if isinstance(error, StoreUnavailable):
+        return
     if isinstance(error, TransportError) or no_such_path or exit_code(error, target) is Exit.NOT_ALLOWED:
         yield f"'{target.doctor()}' checks key, network and limits."
 

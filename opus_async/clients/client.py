@@ -27,8 +27,9 @@ from opus_async.jobs.worker_pool import Rows, WorkerPool
 from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
+from opus_async.remote.patience import Patience
 from opus_async.transport import open_files
-from opus_async.transport.dispatch import Dispatcher, RequestMeter
+from opus_async.transport.dispatch import Dispatcher, Meter
 from opus_async.transport.forks import Maker
 from opus_async.transport.rates import OperationLimit
 
@@ -73,6 +74,7 @@ class PlatformClient:
         limits: As given, or lower: as far as this process may open files.
         asked_limits: As given.
         retry: As given.
+        patience: How long stores are waited for in which documents lie.
         is_production: Whether its API is at a host of the vendor's, where jobs are real.
 
     Raises:
@@ -99,6 +101,7 @@ class PlatformClient:
         self.limits = _fitted(self.asked_limits)
         self.retry = retry or RetryPolicy()
         self._timeouts = timeouts or Timeouts()
+        self.patience = Patience(self._timeouts.document, self.retry)
         self._hint = hint
         self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._ids = JobIds()
@@ -170,8 +173,8 @@ class PlatformClient:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
 
-    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
-        """Tell a meter of every answer for as long as a ``with`` block lasts: cheaper than a listener."""
+    def metering(self, meter: Meter) -> AbstractContextManager[None]:
+        """Tell a meter of every answer and stage while a ``with`` block lasts: cheaper than a listener."""
         return self._notify.metering(meter)
 
     async def _run(

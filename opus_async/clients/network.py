@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
-from opus_async.remote.access import Hold
+from opus_async.remote.hold import Hold
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher

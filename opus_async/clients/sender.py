@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
 from opus_async.errors import AuthenticationError, MixedUpAnswer, OpusError
-from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, RequestSent, current_job
 from opus_async.redaction import Mask
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
@@ -133,7 +133,7 @@ class Sender:
         sending = _Sending(call, read, body, headers, shown, on_attempt, on_failure)
         attempt = partial(self._attempt, sending)
         request_key = shown if body is None else None  # one id that is always a 502, say
-        named = self._notify.active and call.job_id is not None and current_job.get() is NO_CURRENT_JOB
+        named = bool(self._notify.heard) and call.job_id is not None and current_job.get() is NO_CURRENT_JOB
         if named:  # a request that is sent by hand, outside of any run
             current_job.set(CurrentJob(job_id=call.job_id))
         try:
@@ -186,9 +186,9 @@ class Sender:
                 )
             )
             self._reached = True
-            if (meter := self._notify.meter) is not None:
-                meter.answered(call.operation, response.status, response.seconds)
-            if self._notify.active:
+            for meter in self._notify.meters:
+                meter.answered(call.operation, this.kind, response.status, this.waited, response.seconds)
+            if RequestSent in self._notify.heard:
                 self._tell(sending, response, this)
             value = sending.read(
                 ApiResponse(

@@ -17,7 +17,8 @@
     ├── ProtocolError                the response of the platform cannot be understood
     │   └── MixedUpAnswer            the response is about another job than was asked about
     ├── TransportError               no complete response came
-    │   └── HostDown                 a host gave no good response for too long
+    │   ├── HostDown                 a host gave no good response for too long
+    │   └── StoreUnavailable         the store of a document gave no good answer
     ├── UploadError                  a file could not be sent, or storage refused it
     ├── DownloadError                a file could not be fetched or kept; nothing half is left behind
     ├── JobFailed                    the job reached a terminal status other than COMPLETED
@@ -39,7 +40,7 @@ from opus_async.errors.base import OpusError, first_error, with_hint
 from opus_async.errors.files import DownloadError, UploadError
 from opus_async.errors.jobs import AmbiguousExecution, DeadlineExceeded, JobFailed, JobPaused
 from opus_async.errors.ledger import LedgerBusy, LedgerDoubtful, LedgerError
-from opus_async.errors.network import HostDown, Obstacle, TransportError
+from opus_async.errors.network import HostDown, Obstacle, StoreUnavailable, TransportError
 from opus_async.errors.responses import (
     APIError,
     AuthenticationError,
@@ -85,6 +86,7 @@ __all__ = [
     "QuotaExhausted",
     "RateLimited",
     "ServerError",
+    "StoreUnavailable",
     "TransportError",
     "UploadError",
     "ValidationFailed",

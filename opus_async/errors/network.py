@@ -77,6 +77,43 @@ class TransportError(OpusError):
         self.url = url
 
 
+class StoreUnavailable(TransportError):
+    """The store in which a document lies gave no good answer: the store failed, and not the platform.
+
+    Nothing of the document is wrong as far as is known, and no job was started for it.
+
+    Attributes:
+        document: Its URL, without what gives access.
+        store: Its store: ``s3://bucket``, ``https://host``.
+        seconds: For how long it was asked.
+        others_read: Whether the store gave good answers about other documents meanwhile.
+    """
+
+    error_code = ErrorCode.STORE_UNAVAILABLE
+    usual_action = NextAction.TRY_LATER
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        document: str,
+        store: str,
+        seconds: float = 0.0,
+        others_read: bool = False,
+        request_sent: bool = False,
+        retryable: bool = True,
+        obstacle: Obstacle = Obstacle.NETWORK,
+    ) -> None:
+        super().__init__(
+            message, request_sent=request_sent, retryable=retryable, obstacle=obstacle, url=document
+        )
+        self.document = document
+        self.store = store
+        self.seconds = seconds
+        self.others_read = others_read
+        self.is_final = True
+
+
 class HostDown(TransportError):
     """A host gave no good response for so long that requests to it fail at once.
 

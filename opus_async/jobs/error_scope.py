@@ -16,6 +16,8 @@ a redirect, ``QuotaExhausted``                    a job that was ordered        
 a redirect                                        before the job is ordered              asked; others tell
 ``PermissionDenied``, ``NotFound``                the schema                             asked
 ``PermissionDenied``                              before the job is ordered              others tell
+``StoreUnavailable``, which others can read       anywhere                               the row's
+``StoreUnavailable``, documents that are denied   before the job is ordered              others tell
 storage: no connection, certificate, proxy        before the job is ordered, a download  others tell
 a response too large, or not understood           anywhere                               the row's
 any other refusal, a broken connection            anywhere                               the row's
@@ -35,6 +37,7 @@ from opus_async.errors import (
     ConfigurationError,
     DownloadError,
     HostDown,
+    InvalidInputs,
     LedgerError,
     NotFound,
     Obstacle,
@@ -42,8 +45,10 @@ from opus_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
+    StoreUnavailable,
     TransportError,
 )
+from opus_async.jobs.shared_errors import store_in
 from opus_async.platform import Stages
 
 __all__ = ["Inquiry", "Scope", "scope_of"]
@@ -78,6 +83,10 @@ def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 
         case PermissionDenied() | NotFound() if error.stage == stages.bind:
             return Scope.ASK  # of a version that this row alone may want
         case PermissionDenied():
+            return Scope.ROW if begun else Scope.OTHERS_TELL
+        case StoreUnavailable(others_read=True):
+            return Scope.ROW
+        case StoreUnavailable() | InvalidInputs() if store_in(error) is not None:
             return Scope.ROW if begun else Scope.OTHERS_TELL
         case TransportError(storage=True):
             return _on_the_way_to_storage(error)

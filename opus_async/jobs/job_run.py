@@ -172,7 +172,7 @@ class JobRun(Suspended):
                 self.journal.job_identified(self.known_id, alias)
         if self.journal:
             self.journal.status_seen(status)
-        if self._notify.active:
+        if JobStatusSeen in self._notify.heard:
             self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
 
     @property
@@ -188,7 +188,9 @@ class JobRun(Suspended):
         """Begin the next stage."""
         self._clock()
         self.stage = stage
-        if self._notify.active:
+        for meter in self._notify.meters:
+            meter.stage_changed(self.index, stage)
+        if JobStageChanged in self._notify.heard:
             self._notify(JobStageChanged(index=self.index, key=self.key, job_id=self.job_id, stage=stage))
 
     def noticed(self, ended: Ended) -> None:
@@ -224,18 +226,8 @@ class JobRun(Suspended):
         """
         timings = self.timings()
         paused = isinstance(self.error, JobPaused)
-        if self._notify.active and not paused:
-            self._notify(
-                JobStageChanged(
-                    index=self.index,
-                    key=self.key,
-                    job_id=self.job_id,
-                    stage=DONE,
-                    status=self.status if self.ended else None,
-                    detect_lag=self.end.detect_lag if self.end else None,
-                    told_by=self.end.told_by if self.end else None,
-                )
-            )
+        if not paused:
+            self._tell_done()
         if self.error is not None and not self.ended and not paused:
             raise self.error
         if self.ended and self.status != JobStatus.COMPLETED:
@@ -256,3 +248,20 @@ class JobRun(Suspended):
         if isinstance(self.error, JobFailed):
             self.error.outcome = outcome
         return outcome
+
+    def _tell_done(self) -> None:
+        status = self.status if self.ended else None
+        for meter in self._notify.meters:
+            meter.stage_changed(self.index, DONE, status)
+        if JobStageChanged in self._notify.heard:
+            self._notify(
+                JobStageChanged(
+                    index=self.index,
+                    key=self.key,
+                    job_id=self.job_id,
+                    stage=DONE,
+                    status=status,
+                    detect_lag=self.end.detect_lag if self.end else None,
+                    told_by=self.end.told_by if self.end else None,
+                )
+            )

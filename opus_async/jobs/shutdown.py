@@ -12,11 +12,13 @@ from opus_async.errors import (
     AuthenticationError,
     DownloadError,
     HostDown,
+    InvalidInputs,
     LedgerError,
     OpusError,
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
+    StoreUnavailable,
 )
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
@@ -56,6 +58,8 @@ class StopKind(enum.StrEnum):
     DISK_FULL = "disk_full"
     SHORTAGE = "shortage"
     """This machine ran out of what the error names: open files, say."""
+    STORE_UNAVAILABLE = "store_unavailable"
+    """The store of documents gave none out, or refused them all."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
     OBJECTIVE_LOST = "objective_lost"
@@ -161,6 +165,8 @@ _KINDS: tuple[tuple[type[OpusError], StopKind], ...] = (
     (PermissionDenied, StopKind.PERMISSION_MISSING),
     (QuotaExhausted, StopKind.QUOTA_USED_UP),
     (HostDown, StopKind.HOST_DOWN),
+    (StoreUnavailable, StopKind.STORE_UNAVAILABLE),
+    (InvalidInputs, StopKind.STORE_UNAVAILABLE),
     (RateLimited, StopKind.THROTTLED),
     (LedgerError, StopKind.LEDGER_UNWRITABLE),
 )

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from opus_async.config import Limits
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.transport.dispatch import RequestMeter
+from opus_async.transport.dispatch import Meter
 
 LIMITS: Final = Limits(
     api_concurrency=256, upload_concurrency=256, poll_rate=250, detect_lag=0.0025, max_in_flight=10_000
@@ -26,8 +26,8 @@ class Client(Protocol):
     def is_production(self) -> bool:
         """Whether its jobs are real, at a host of the vendor's. Nothing is looked up to tell."""
 
-    def metering(self, meter: RequestMeter) -> AbstractContextManager[None]:
-        """Tell this meter of every answer for as long as the block lasts."""
+    def metering(self, meter: Meter) -> AbstractContextManager[None]:
+        """Tell this meter of every answer and stage for as long as the block lasts."""
 
     def load_lifecycle(
         self,

@@ -12,7 +12,7 @@ from copy import copy
 from typing import NamedTuple
 
 from opus_async.errors import OpusError
-from opus_async.events import current_job
+from opus_async.events import RequestKind, current_job
 from opus_async.load.job_record import JobRecord
 from opus_async.load.level import LevelMeter
 from opus_async.load.stages import QUEUE_RUN, LoadStages
@@ -133,7 +133,14 @@ class Recorder:
 
     # What it is told of requests
 
-    def answered(self, operation: str, status: int, seconds: float) -> None:
+    def answered(
+        self,
+        operation: str,
+        kind: RequestKind,  # noqa: ARG002 - the meter's signature
+        status: int,
+        waited: float,  # noqa: ARG002 - the meter's signature
+        seconds: float,
+    ) -> None:
         """Take down that a request was answered."""
         now = self._clock()
         self.throttling.answered(status, now)
@@ -145,6 +152,9 @@ class Recorder:
     def paused(self, seconds: float) -> None:
         """Take down that requests pause for so long, because of a 429."""
         self.throttling.pause(seconds, self._clock())
+
+    def stage_changed(self, index: int, stage: str, status: str | None = None) -> None:
+        """Take nothing down: the outcome of a job tells how long its stages took."""
 
     # What it is told of jobs
 

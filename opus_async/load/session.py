@@ -65,7 +65,9 @@ class InputSource:
 
 async def opened(manifest: str | PathLike[str] | None) -> Manifest | None:
     """Open a manifest; raises ManifestError where it cannot be."""
-    return None if manifest is None else await asyncio.to_thread(open_manifest, manifest)
+    if manifest is None:
+        return None
+    return await asyncio.to_thread(open_manifest, manifest, allow_query=True)  # where it lies is not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

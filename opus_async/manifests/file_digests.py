@@ -1,6 +1,6 @@
 """SHA-256 of files, read in threads, a few at a time, and not again while a file has not changed.
 
-A document elsewhere is not read: its URL, size and version stand for its content.
+What stands for a document elsewhere is told in :mod:`opus_async.manifests.remote_digests`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Protocol, TypeAlias
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
 from opus_async.input_problems import ProblemCode, Unfit
-from opus_async.remote.facts import facts_of
+from opus_async.manifests.remote_digests import is_same_version, remote_facts, same_content, signature_of
+from opus_async.platform import Cache
+from opus_async.remote.facts import RemoteFacts
 from opus_async.remote_urls import RemoteFile
 from opus_async.transport.hashing import new_buffer, sha256
 from opus_async.transport.open_source import to_thread
@@ -44,21 +46,24 @@ class FileDigests:
 
     Args:
         cache: Keeps digests for later processes; None to keep none.
+        memory: Tells what was sent of documents elsewhere; None where that is not known.
     """
 
-    def __init__(self, cache: DigestCache | None = None) -> None:
+    def __init__(self, cache: DigestCache | None = None, memory: Cache | None = None) -> None:
         self._cache = cache
+        self._memory = memory
         self._room = asyncio.Semaphore(_CONCURRENCY)
 
     async def of(self, path: Path | RemoteFile) -> str:
-        """The SHA-256 of a file in hex; of a document elsewhere what is another for another version of it.
+        """The SHA-256 of a file in hex; of a document elsewhere what stands for its content.
 
         Raises:
             InvalidInputs: It is missing, cannot be read, is no file, or changed while it was read.
+            StoreUnavailable: It lies elsewhere, and its store gives no answer.
         """
-        name = str(path)
         if isinstance(path, RemoteFile):
             return await self._of_remote(path)
+        name = str(path)
         known = (await self._cache.recall_files([name])).get(name) if self._cache else None
         async with self._room:
             stop = threading.Event()
@@ -74,27 +79,23 @@ class FileDigests:
         return found[3]
 
     async def _of_remote(self, file: RemoteFile) -> str:
-        found = await remote_signature(file)
-        if self._cache:
-            self._cache.keep_file(str(file), *found)
+        facts = await remote_facts(file)
+        found = signature_of(file, facts)
+        if self._cache is None:
+            return found[3]
+        name = file.kept_name
+        known = (await self._cache.recall_files([name])).get(name)
+        if known is not None and await self._holds_the_same(file, facts, known):
+            found = (*found[:3], known[3])
+        if found != known:
+            self._cache.keep_file(name, *found)
         return found[3]
 
-
-async def remote_signature(file: RemoteFile, *, anew: bool = False) -> FileSignature:
-    """What is kept of a document elsewhere: its size, and a digest of its URL, size and version.
-
-    Args:
-        file: The document.
-        anew: Whether what is remembered of it does not count.
-
-    Raises:
-        InvalidInputs: It is missing, or cannot be read.
-    """
-    try:
-        facts = await facts_of(file, anew=anew)
-    except Unfit as unfit:
-        raise InvalidInputs([unfit.problem()]) from None
-    return facts.size, 0, 0, facts.signature(file)
+    async def _holds_the_same(self, file: RemoteFile, facts: RemoteFacts, known: FileSignature) -> bool:
+        if is_same_version(signature_of(file, facts), known):
+            return True
+        async with self._room:
+            return await same_content(file, facts, known, self._memory)
 
 
 def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> FileSignature:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.remote_urls import Place, RemoteFile
 
 FOLDERS = frozenset({"folder", "glob"})
@@ -30,7 +31,7 @@ class Unreadable:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class Record:
     """One row as it stands in the manifest.
 

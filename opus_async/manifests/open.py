@@ -29,7 +29,15 @@ _OTHER_TABLES = frozenset({".xls", ".xlsb", ".ods", ".numbers"})
 _COMPRESSED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar"})
 
 
-@checked(ConfigurationError, where=PATH, sheet=TEXT, delimiter=TEXT, encoding=TEXT, pad_short_rows=FLAG)
+@checked(
+    ConfigurationError,
+    where=PATH,
+    sheet=TEXT,
+    delimiter=TEXT,
+    encoding=TEXT,
+    pad_short_rows=FLAG,
+    allow_query=FLAG,
+)
 def open_manifest(
     where: str | os.PathLike[str],
     *,
@@ -37,6 +45,7 @@ def open_manifest(
     delimiter: str | None = None,
     encoding: str | None = None,
     pad_short_rows: bool = False,
+    allow_query: bool = False,
 ) -> Manifest:
     """Open a manifest: a file by its extension, a folder, or a pattern such as ``docs/**/*.pdf``.
 
@@ -51,6 +60,7 @@ def open_manifest(
         encoding: The encoding of a CSV or JSONL; None to detect it.
         pad_short_rows: Whether a row of a CSV that has too few cells has empty ones at its end; else it is
             refused. Of other kinds no row can have too few.
+        allow_query: Whether it may be an http(s) URL with a query: a batch keeps it, to read it again.
 
     Raises:
         ManifestError: It is no manifest, cannot be read, or an option does not apply to its kind.
@@ -61,7 +71,9 @@ def open_manifest(
     told = {"sheet": sheet, "delimiter": delimiter, "encoding": encoding}
     options = {name: value for name, value in told.items() if value is not None}
     if scheme_of(os.fspath(where)) is not None:
-        return _opened_remote(os.fspath(where).strip(), options, pad_short_rows=pad_short_rows)
+        url = os.fspath(where).strip()
+        refuse_secret(url, allow_query=allow_query)
+        return _opened_remote(url, options, pad_short_rows=pad_short_rows)
     path = Path(where).absolute()
     with readable(path):
         exists, is_folder = path.exists(), path.is_dir()
@@ -73,7 +85,6 @@ def open_manifest(
 
 def _opened_remote(url: str, options: dict[str, str], *, pad_short_rows: bool) -> Manifest:
     """A manifest elsewhere: of one by a pattern, or by what is no manifest by its name, the documents."""
-    refuse_secret(url)
     if is_pattern(url) and not is_document(url):
         _refuse_options(RemoteFile(url), options, ())
         return remote_pattern(url)

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from opus_async.events import JobStageChanged
-from opus_async.stages import DONE, PAUSED
-
-COMPLETED = "COMPLETED"
-
 
 class JobsByStage:
     """Counts jobs by stage.
@@ -28,15 +23,21 @@ class JobsByStage:
         """Jobs between their first stage and their end, parked ones not counted."""
         return len(self._stage_of)
 
-    def move(self, event: JobStageChanged) -> None:
-        """Take a job from its stage to the next; or out, when it is parked or done."""
-        before = self._stage_of.pop(event.index, None)
+    def enter(self, index: int, stage: str) -> bool:
+        """Take a job to its next stage; returns whether it is its first."""
+        before = self._stage_of.get(index)
+        self._stage_of[index] = stage
+        self.in_stage[stage] += 1
+        if before is None:
+            return True
+        self.in_stage[before] -= 1
+        self.left_stage[before] += 1
+        return False
+
+    def leave(self, index: int, *, completed: bool) -> None:
+        """Take a job out, which is parked or done."""
+        before = self._stage_of.pop(index, None)
         if before is not None:
             self.in_stage[before] -= 1
-        if event.stage == PAUSED:
-            return
-        if before is not None and (event.stage != DONE or event.status == COMPLETED):
-            self.left_stage[before] += 1
-        if event.stage != DONE:
-            self._stage_of[event.index] = event.stage
-            self.in_stage[event.stage] += 1
+            if completed:
+                self.left_stage[before] += 1

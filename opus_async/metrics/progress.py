@@ -5,24 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from opus_async.config import Limits
-from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestRetried, RequestSent
+from opus_async.events import (
+    Event,
+    HostTroubled,
+    JobStageChanged,
+    RequestKind,
+    RequestRetried,
+    RequestSent,
+    UploadProgress,
+)
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.event_counts import EventCounts
-from opus_async.metrics.jobs_by_stage import COMPLETED, JobsByStage
+from opus_async.metrics.jobs_by_stage import JobsByStage
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
 from opus_async.metrics.recent_failures import RecentFailures
 from opus_async.metrics.request_queue import RequestQueue
 from opus_async.metrics.run_times import RunTimes
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.metrics.traffic import Traffic
-from opus_async.stages import DONE
+from opus_async.stages import DONE, PAUSED
+
+COMPLETED: Final = "COMPLETED"
+_OUT_OF_STAGES: Final = frozenset({DONE, PAUSED})
+RARE: Final[frozenset[type]] = frozenset({HostTroubled, RequestRetried, UploadProgress})
+"""The events that a :class:`Progress` is to be told of where it is a meter as well."""
 
 
 class Progress:
-    """A listener that counts jobs by stage, bytes, requests and retries.
+    """Counts jobs by stage, bytes, requests and retries: a listener, or a meter that listens to :data:`RARE`.
 
     Once it follows a batch, its totals are those of the whole batch, earlier sessions included; stages,
     bytes, requests and retries are those of this session.
@@ -134,20 +148,39 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
-        self._traffic(event)
         if isinstance(event, JobStageChanged):
-            self._jobs.move(event)
-            self._run_times.move(event)
-            if event.stage == DONE:
-                self._count_end(completed=event.status == COMPLETED)
+            self.stage_changed(event.index, event.stage, event.status)
         elif isinstance(event, RequestSent):
-            self._queue.add(event)
-            if event.kind is RequestKind.POLL:
-                self._polls.add(event.status)
+            self.answered(event.operation, event.kind, event.status, event.waited, event.seconds)
+        elif isinstance(event, UploadProgress):
+            self._traffic.sent(event)
         elif isinstance(event, RequestRetried):
-            self._queue.add(event)
+            self._traffic.retried(event)
+            self._queue.retried(event)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
+
+    def answered(self, operation: str, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
+        """Count an answer; arguments as in :class:`opus_async.events.RequestSent`."""
+        self._traffic.answered(operation, kind, status)
+        self._queue.answered(kind, status, waited, seconds)
+        if kind is RequestKind.POLL:
+            self._polls.add(status)
+
+    def paused(self, seconds: float) -> None:
+        """Take nothing of it: the answer was counted."""
+
+    def stage_changed(self, index: int, stage: str, status: str | None = None) -> None:
+        """Count a job that entered a stage; arguments as in :class:`opus_async.events.JobStageChanged`."""
+        if stage not in _OUT_OF_STAGES:
+            if self._jobs.enter(index, stage):
+                self._run_times.begin(index)
+            return
+        done, completed = stage == DONE, status == COMPLETED
+        self._jobs.leave(index, completed=completed)
+        self._run_times.end(index, done=done)
+        if done:
+            self._count_end(completed=completed)
 
     @property
     def total(self) -> int | None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
-from opus_async.events import RequestKind, RequestRetried, RequestSent
+from opus_async.events import RequestKind, RequestRetried
 from opus_async.metrics.outages import RATE_WINDOW
 
+_TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 _REMEMBERED = 180.0
 """Seconds for which a client sends less after a 429. A limit that holds requests back is met again by then:
 it is kept to for 90 s at the most, then exceeded within about a minute; see ``pace`` of the transport."""
@@ -34,7 +35,8 @@ class Queued(NamedTuple):
         return self.work + self.polls
 
 
-_WORK, _POLLS, _WIRE = Queued._fields
+_SLOT = 0.25
+"""Seconds whose requests are added up together: an entry for each would cost more than all else here."""
 
 
 class RequestQueue:
@@ -49,38 +51,61 @@ class RequestQueue:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._recent: deque[tuple[float, str, float]] = deque()
-        self._sums = dict.fromkeys((_WORK, _POLLS, _WIRE), 0.0)
+        self._recent: deque[_Slot] = deque()
         self._throttled_at = float("-inf")
 
-    def add(self, event: RequestSent | RequestRetried) -> None:
-        """Count an attempt. One that was answered and failed comes twice, and counts once."""
-        if event.status == HTTPStatus.TOO_MANY_REQUESTS:
+    def answered(self, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
+        """Count an attempt that was answered."""
+        if status == _TOO_MANY:
             self._throttled_at = self._clock()
-        if isinstance(event, RequestRetried) and event.status is not None:
-            return
-        if event.kind is not RequestKind.STORAGE:
-            self._count(_POLLS if event.kind is RequestKind.POLL else _WORK, event.waited)
-            self._count(_WIRE, event.seconds)
+        if kind is not RequestKind.STORAGE:
+            self._add(kind, waited, seconds)
+
+    def retried(self, event: RequestRetried) -> None:
+        """Count an attempt that failed, unless it was answered, and so was counted."""
+        if event.status == _TOO_MANY:
+            self._throttled_at = self._clock()
+        if event.status is None and event.kind is not RequestKind.STORAGE:
+            self._add(event.kind, event.waited, event.seconds)
 
     def now(self) -> Queued:
         """How many there are now."""
-        self._forget()
-        return Queued(**{what: max(seconds, 0.0) / RATE_WINDOW for what, seconds in self._sums.items()})
+        self._forget(self._clock())
+        slots = self._recent
+        return Queued(
+            work=sum(slot.work for slot in slots) / RATE_WINDOW,
+            polls=sum(slot.polls for slot in slots) / RATE_WINDOW,
+            wire=sum(slot.wire for slot in slots) / RATE_WINDOW,
+        )
 
     @property
     def slowed(self) -> bool:
         """Whether the platform has answered with 429 so lately that less is sent for it."""
         return self._clock() - self._throttled_at <= _REMEMBERED
 
-    def _count(self, what: str, seconds: float) -> None:
-        if seconds:
-            self._sums[what] += seconds
-            self._recent.append((self._clock(), what, seconds))
-            self._forget()
+    def _add(self, kind: RequestKind, waited: float, seconds: float) -> None:
+        now, recent = self._clock(), self._recent
+        if not recent or now >= recent[-1].until:
+            self._forget(now)
+            recent.append(_Slot(now + _SLOT))
+        slot = recent[-1]
+        slot.wire += seconds
+        if kind is RequestKind.POLL:
+            slot.polls += waited
+        else:
+            slot.work += waited
 
-    def _forget(self) -> None:
-        oldest = self._clock() - RATE_WINDOW
-        while self._recent and self._recent[0][0] < oldest:
-            _, what, seconds = self._recent.popleft()
-            self._sums[what] -= seconds
+    def _forget(self, now: float) -> None:
+        oldest = now - RATE_WINDOW
+        while self._recent and self._recent[0].until < oldest:
+            self._recent.popleft()
+
+
+class _Slot:
+    """The seconds that the requests of a short time had waited, and had taken."""
+
+    __slots__ = ("polls", "until", "wire", "work")
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.work = self.polls = self.wire = 0.0

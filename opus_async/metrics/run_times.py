@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from opus_async.events import JobStageChanged
 from opus_async.metrics.throughput import TimeLeft
-from opus_async.stages import DONE, PAUSED
 
 _REMEMBERED = 200
 """Durations that are kept, of the latest jobs."""
@@ -28,14 +26,15 @@ class RunTimes:
         self._began: dict[int, float] = {}  # of jobs in flight only
         self._took: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def move(self, event: JobStageChanged) -> None:
-        """Note that a job entered a stage, ended, or is parked."""
-        if event.stage in {DONE, PAUSED}:
-            began = self._began.pop(event.index, None)
-            if began is not None and event.stage == DONE:
-                self._took.append(self._clock() - began)
-        else:
-            self._began.setdefault(event.index, self._clock())
+    def begin(self, index: int) -> None:
+        """Note that a job entered its first stage."""
+        self._began[index] = self._clock()
+
+    def end(self, index: int, *, done: bool) -> None:
+        """Note that a job is done, or parked: how long that one took says nothing of the others."""
+        began = self._began.pop(index, None)
+        if began is not None and done:
+            self._took.append(self._clock() - began)
 
     def left(self) -> TimeLeft | None:
         """How long the jobs in flight will take if they take as long as those before.

@@ -1,4 +1,4 @@
-"""Requests, retries and bytes of files, counted from events."""
+"""Requests, retries and bytes of files, counted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections import Counter
 from http import HTTPStatus
 
 from opus_async.events import (
-    Event,
     FailureClass,
     RequestKind,
     RequestRetried,
-    RequestSent,
     UploadProgress,
 )
 from opus_async.metrics.event_counts import EventCounts, RetryCause
@@ -21,7 +19,7 @@ _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Traffic:
-    """A listener that counts what goes over the network.
+    """Counts what goes over the network.
 
     Attributes:
         requests: Operation -> requests that were answered.
@@ -39,16 +37,25 @@ class Traffic:
         self.sent_bytes = 0
         self._sent_of: dict[tuple[int | None, str], int] = {}  # of files on the wire only
 
-    def __call__(self, event: Event) -> None:
-        """Count one event."""
-        if isinstance(event, RequestSent):
-            self.requests[event.operation] += 1
-            self.api_requests += event.kind is not RequestKind.STORAGE
-            self.throttled_responses += event.status == _TOO_MANY
-        elif isinstance(event, UploadProgress):
-            self._count_bytes(event)
-        elif isinstance(event, RequestRetried):
-            self.retries[RetryCause(event.failure, event.status, event.code)] += 1
+    def answered(self, operation: str, kind: RequestKind, status: int) -> None:
+        """Count an answer."""
+        self.requests[operation] += 1
+        if kind is not RequestKind.STORAGE:
+            self.api_requests += 1
+        if status == _TOO_MANY:
+            self.throttled_responses += 1
+
+    def retried(self, event: RequestRetried) -> None:
+        """Count an attempt that failed and is followed by another."""
+        self.retries[RetryCause(event.failure, event.status, event.code)] += 1
+
+    def sent(self, event: UploadProgress) -> None:
+        """Count what came since the last event of the same file; less than before is a new attempt."""
+        file = (event.index, event.filename)
+        before = self._sent_of.pop(file, 0)
+        self.sent_bytes += event.sent - before if event.sent >= before else event.sent
+        if event.sent < event.size:
+            self._sent_of[file] = event.sent
 
     def add(self, counts: EventCounts) -> None:
         """Add what was counted in another process."""
@@ -70,11 +77,3 @@ class Traffic:
         return sum(
             number for cause, number in self.retries.items() if cause.status == HTTPStatus.TOO_MANY_REQUESTS
         )
-
-    def _count_bytes(self, event: UploadProgress) -> None:
-        """Count what came since the last event of the same file; less than before is a new attempt."""
-        file = (event.index, event.filename)
-        before = self._sent_of.pop(file, 0)
-        self.sent_bytes += event.sent - before if event.sent >= before else event.sent
-        if event.sent < event.size:
-            self._sent_of[file] = event.sent

@@ -155,7 +155,7 @@ class Runs:
 
         def on_status(status: JobStatus) -> None:
             seen.append(status)
-            if self._notify.active:
+            if JobStatusSeen in self._notify.heard:
                 self._notify(JobStatusSeen(index=0, key=None, job_id=key, status=status))
 
         listing = self._source.of(workflow_id).listing

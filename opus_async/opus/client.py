@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.arguments import (
@@ -34,9 +34,7 @@ from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.files import Files
 from opus_async.opus.ids import workflow_id_in
-from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, OPERATION_LIMITS, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
@@ -61,6 +59,9 @@ from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from opus_async.opus.files import Files
+    from opus_async.opus.jobs import Jobs
 
 
 log = logging.getLogger("opus_async.opus")
@@ -101,8 +102,6 @@ class OpusClient(PlatformClient):
         asked_limits: As given.
         retry: As given.
         workflows: Workflow schemas.
-        jobs: The calls of a job one by one.
-        files: Uploads and downloads.
 
     Raises:
         ConfigurationError: No key, a base URL that is none, a callback that the API would refuse, or too few
@@ -166,11 +165,18 @@ class OpusClient(PlatformClient):
             notify=self._notify,
         )
         self._documents = RemoteDocuments(
-            self._network.remote, partial(is_platform_file, base_url=url, vendor_domain=VENDOR_DOMAIN)
+            self._network.remote,
+            partial(is_platform_file, base_url=url, vendor_domain=VENDOR_DOMAIN),
+            self.patience,
         )
         self.workflows = Workflows(self._api)
-        self.files = Files(self._uploader, self.limits, self._downloader, self._documents)
-        self.jobs = Jobs(
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The calls of a job one by one."""
+        from opus_async.opus.jobs import Jobs  # noqa: PLC0415 - run and run_many need none of them
+
+        return Jobs(
             self._api,
             self._watcher,
             policy=self.retry,
@@ -179,6 +185,13 @@ class OpusClient(PlatformClient):
             keep=self._pools.add,
             notify=self._notify,
         )
+
+    @cached_property
+    def files(self) -> Files:
+        """Uploads outside a run, and downloads."""
+        from opus_async.opus.files import Files  # noqa: PLC0415 - run and run_many need none of them
+
+        return Files(self._uploader, self.limits, self._downloader, self._documents)
 
     def _new_api(self, key: str, base_url: str, api: str | None, *, callback_url: str | None) -> Api:
         """Make the calls of the API; ``api`` and ``callback_url`` are as the caller gave them."""

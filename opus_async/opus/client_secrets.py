@@ -6,6 +6,7 @@ They are the service key, callback URLs with their tokens, and whatever secret a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 
 from opus_async.errors import OpusError
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
@@ -35,8 +36,14 @@ class ClientSecrets:
         callbacks: Iterable[str | None],
         callback_urls: Callable[[str], Iterable[str]],
     ) -> None:
-        self._redactor = Redactor(secret_text(key, KEY_LABEL), *map(callback_secret, _given(*callbacks)))
+        self._key = key
+        self._callbacks = tuple(map(callback_secret, _given(*callbacks)))
         self._callback_urls = callback_urls
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        """Prepared when there is something to mask: most responses are a plain yes."""
+        return Redactor(secret_text(self._key, KEY_LABEL), *self._callbacks)
 
     def remember_callback(self, url: str) -> None:
         """Mask a callback URL of single jobs, too."""
@@ -48,7 +55,7 @@ class ClientSecrets:
 
         def mask(text: str) -> str:
             nonlocal known
-            if known is None:  # most responses are a plain yes, of which nothing is masked
+            if known is None:  # as a rule nothing is masked
                 urls = _given(*self._callback_urls(call.job_id or _NO_JOB), call.secret)
                 known = self._redactor.known(*map(callback_secret, urls))
             return known.mask(text)

@@ -8,21 +8,26 @@ storage are repeated below, with the same URL and from the first byte. The key g
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from opus_async.config import Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError, ValidationFailed
+from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.download import Received, get_file
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
-from opus_async.transport.part_file import Destination
 from opus_async.transport.urls import without_query
+
+if TYPE_CHECKING:
+    from opus_async.transport.download import Received
+    from opus_async.transport.part_file import Destination
 
 log = logging.getLogger("opus_async.opus")
 
@@ -109,6 +114,8 @@ class Downloader:
             raise
 
     async def _get(self, place: PresignedDownload, destination: Destination) -> Received:
+        from opus_async.transport.download import get_file  # noqa: PLC0415 - most programs download nothing
+
         async def attempt(this: Attempt) -> Received:
             try:
                 got = await get_file(
@@ -121,9 +128,11 @@ class Downloader:
             except OpusError as error:
                 self._api.secrets.mask_error(error)
                 raise
-            if self._notify.active:
+            for meter in self._notify.meters:
+                meter.answered("get", this.kind, HTTPStatus.OK, this.waited, got.seconds)
+            if RequestSent in self._notify.heard:
                 url = without_query(place.get_url)
-                self._notify(this.answered("get", "GET", url, status=200, seconds=got.seconds))
+                self._notify(this.answered("get", "GET", url, status=HTTPStatus.OK, seconds=got.seconds))
             return got
 
         try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import IO, Any, Literal, TypeAlias, cast, get_args
 
 from opus_async.arguments import (
@@ -21,10 +21,9 @@ from opus_async.arguments import (
     one_of,
 )
 from opus_async.config import Limits
-from opus_async.errors import InvalidInputs, first_error
+from opus_async.errors import InvalidInputs
 from opus_async.input_problems import Unfit
 from opus_async.models import DownloadedFile, UploadedFile
-from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.api_messages import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
@@ -36,7 +35,7 @@ from opus_async.opus.uploads import Progress, Uploader
 from opus_async.opus.web_uploads import WebUpload, held
 from opus_async.outcome import JobOutcome
 from opus_async.remote_urls import RemoteFile
-from opus_async.tasks import start_in
+from opus_async.tasks import in_order
 from opus_async.transport.sources import Source, digest
 
 AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
@@ -123,12 +122,7 @@ class Files:
         Raises:
             OpusError: Of the first upload that fails, as :meth:`upload` says; it cancels the rest.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [start_in(group, self.upload, source, **options) for source in sources]
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-        return [task.result() for task in tasks]
+        return await in_order(partial(self.upload, **options), list(sources))
 
     @checked(outcome=instance(JobOutcome))
     def urls_of(self, outcome: JobOutcome) -> dict[str, list[str]]:
@@ -175,6 +169,8 @@ class Files:
             DownloadError: Storage refused, or the disk did.
             APIError: The platform refused, e.g. ``NotFound``.
         """
+        from opus_async.opus.download_paths import destination_of  # noqa: PLC0415 - most programs download nothing
+
         wanted = checked_file_url(url)
         place = destination_of(wanted, destination, overwrite=overwrite)
         return await self._downloader.fetch(wanted, place, workspace_id=workspace_id)
@@ -194,18 +190,16 @@ class Files:
         different ones with the same name, the first in order gets it, the next `` (2)``. The first failure
         cancels the rest and is raised; files that were whole by then stay.
         """
+        from opus_async.opus.download_paths import destinations_in  # noqa: PLC0415 - as in download
+
         wanted = [checked_file_url(url) for url in urls]
         places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
-        fetch = self._downloader.fetch
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {
-                    url: start_in(group, fetch, url, place, workspace_id=workspace_id)
-                    for url, place in places.items()
-                }
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-        return [tasks[url].result() for url in wanted]
+
+        async def fetch(url: str) -> DownloadedFile:
+            return await self._downloader.fetch(url, places[url], workspace_id=workspace_id)
+
+        found = dict(zip(places, await in_order(fetch, list(places)), strict=True))
+        return [found[url] for url in wanted]
 
 
 _digest = digest  # the name is taken by an argument that is a contract

@@ -282,7 +282,7 @@ class Jobs:
         def saw(status: JobStatus) -> None:
             nonlocal last
             last = status
-            if self._notify.active:
+            if JobStatusSeen in self._notify.heard:
                 self._notify(JobStatusSeen(index=0, key=None, job_id=job_id, status=status))
 
         until = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
+from opus_async.errors import ConfigurationError, OpusError, ProtocolError
 from opus_async.gaps import gapped
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus.api import Api
@@ -39,9 +39,8 @@ from opus_async.platform import (
     StatusSource,
     nothing,
 )
-from opus_async.tasks import start_in
+from opus_async.tasks import in_order
 from opus_async.transport.limits import Priority
-from opus_async.transport.part_file import Destination
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.sources import Source
 
@@ -186,15 +185,7 @@ class OpusPlatform:
 
     async def prepare(self, bound: BoundJob) -> Payload:
         """Upload the row's files in parallel; the order of the URLs is the order of the files."""
-        files = bound.inputs.files
-        if len(files) < 2:  # noqa: PLR2004 - most jobs have one file and need no group of tasks
-            return bound.inputs.payload([await self._upload(file) for file in files])
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [start_in(group, self._upload, file) for file in files]
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-        return bound.inputs.payload([task.result() for task in tasks])
+        return bound.inputs.payload(await in_order(self._upload, bound.inputs.files))
 
     async def _upload(self, file: FileToSend) -> str:
         fields = PresignFields(
@@ -314,6 +305,8 @@ class OpusPlatform:
             DownloadError: Storage refused, or the disk did, or something has that path already.
             OpusError: The platform gave no URL for it, or no complete answer came.
         """
+        from opus_async.transport.part_file import Destination  # noqa: PLC0415 - most programs download nothing
+
         wanted = checked_file_url(url)
         workspace_id = (await self._schema(self._version)).workspace_id
         return await self._downloader.fetch(wanted, Destination(destination), workspace_id=workspace_id)

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from opus_async.input_names import InputNames
 from opus_async.models import Workflow
-from opus_async.remote.access import Hold
-from opus_async.remote.found import look_up, look_up_all
+from opus_async.remote.hold import Hold
+from opus_async.remote.patience import Patience, patient
 from opus_async.remote_urls import RemoteFile, is_store_url, is_web_url
+from opus_async.transport.urls import is_loopback
 
 _SCHEME_ENDS_BY = 64
 """Characters within which a text that is a URL has its ``://``."""
@@ -22,15 +23,16 @@ _SCHEME_ENDS_BY = 64
 def is_platform_file(url: str, *, base_url: str, vendor_domain: str) -> bool:
     """Whether an http(s) URL is a ``fileUrl`` of the platform, which is sent as it is.
 
-    Those of the vendor's domain and of the host of the API are; and all without TLS, from where no document
-    is fetched.
+    Those of the vendor's domain and of the host of the API are. On this machine, where a simulator and other
+    servers have one name, the port counts, too.
     """
     try:
-        parts, host = urlsplit(url.strip()), urlsplit(base_url).hostname
+        parts, api = urlsplit(url.strip()), urlsplit(base_url)
+        here = parts.port == api.port or not is_loopback(base_url)
     except ValueError:
         return True  # it is refused where it is read
     name = parts.hostname or ""
-    return parts.scheme.lower() != "https" or name == host or f".{name}".endswith(f".{vendor_domain}")
+    return (name == api.hostname and here) or f".{name}".endswith(f".{vendor_domain}")
 
 
 class RemoteDocuments:
@@ -39,11 +41,13 @@ class RemoteDocuments:
     Args:
         hold: Of the client.
         is_platform_file: Whether an http(s) URL is a file that the platform has. Can be pickled.
+        patience: How long stores are waited for.
     """
 
-    def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool]) -> None:
+    def __init__(self, hold: Hold, is_platform_file: Callable[[str], bool], patience: Patience) -> None:
         self.is_platform_file = is_platform_file
         self._hold = hold
+        self._patience = patience
 
     async def in_inputs(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inputs, with documents looked up in those that take files."""
@@ -67,20 +71,24 @@ class RemoteDocuments:
         return await self._in_value(source)
 
     async def _in_value(self, value: Any) -> Any:
+        from opus_async.remote.found import look_up, look_up_all  # noqa: PLC0415 - most jobs have no such documents
+
         if isinstance(value, list | tuple):
             named = list(map(self._named, value))
             documents = [item for item in named if isinstance(item, RemoteFile)]
             if not documents:
                 return value
             self._hold.take()
-            found = iter(await look_up_all(documents))
+            with patient(self._patience):
+                found = iter(await look_up_all(documents))
             items = [next(found) if isinstance(item, RemoteFile) else item for item in named]
             return tuple(items) if isinstance(value, tuple) else items
         named = self._named(value)
         if not isinstance(named, RemoteFile):
             return value
         self._hold.take()
-        return await look_up(named)
+        with patient(self._patience):
+            return await look_up(named)
 
     def _named(self, value: Any) -> Any:
         """The document that a text names; all else as it is."""

@@ -54,7 +54,8 @@ def resolve_key(key: str | None, environ: Mapping[str, str] = os.environ) -> str
     if not found:
         missing = ConfigurationError(
             "No service key: set OPUS_SERVICE_KEY. "
-            "Keys are made in Opus under My Organization > settings > API Keys."
+            "Keys are made in Opus under My Organization > settings > API Keys. "
+            "To try it without one: opus-async simulate -- COMMAND."
         )
         missing.advised(NextAction.SET_KEY, "A program can pass service_key=... instead")
         raise missing

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opus_async.errors import UploadError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.opus.protocol.payload import FileFacts
 from opus_async.opus.web_uploads import HeldUpload, file_behind, is_upload
-from opus_async.remote.found import FoundFile
-from opus_async.remote.source import RemoteSource
 from opus_async.remote_urls import RemoteFile
 from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource
 
-_COLLAPSED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+if TYPE_CHECKING:
+    from opus_async.remote.source import RemoteSource
+
+_COLLAPSED = r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]"
 """What a Path makes of a URL."""
 
 
@@ -68,11 +69,14 @@ def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
 
 
 def _remote_source(file: RemoteFile, filename: str | None) -> RemoteSource:
+    from opus_async.remote.found import FoundFile  # noqa: PLC0415 - most files are here
+    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - likewise
+
     if not isinstance(file, FoundFile):
         raise Unfit("{} was not looked up", repr(str(file)), file=str(file))
     if file.problem is not None or file.facts is None:
         raise file.problem or Unfit("{} was not found", repr(str(file)), file=str(file))
-    return RemoteSource(file, file.facts, filename)
+    return RemoteSource(file, file.facts, filename, file.patience)
 
 
 def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:
@@ -80,7 +84,7 @@ def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSour
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
         if not Path(path).exists():
-            as_url = isinstance(path, Path) and _COLLAPSED.match(str(path))
+            as_url = isinstance(path, Path) and re.match(_COLLAPSED, str(path))
             hint = "; give a URL as text, not as a Path, which loses a slash of it" if as_url else ""
             raise _no_file(f"there is no file {{}}{hint}", path) from None
         raise

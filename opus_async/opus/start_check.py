@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from opus_async.clients.sender import ONE_TRY
 from opus_async.errors import AuthenticationError, NotFound, OpusError, TransportError
 from opus_async.models import JobStatus
 from opus_async.opus.api import Api
-from opus_async.opus.protocol.snapshots import Baseline, Snapshot
 from opus_async.platform import StartCheck
+
+if TYPE_CHECKING:
+    from opus_async.opus.protocol.snapshots import Baseline, Snapshot
 
 log = logging.getLogger("opus_async.opus")
 
@@ -139,6 +141,8 @@ class StartChecker:
 
     async def _learn(self, version: Version) -> Baseline | None:
         """Learn what an unstarted job of this version shows, from two looks at one; None if that fails."""
+        from opus_async.opus.protocol.snapshots import Baseline  # noqa: PLC0415 - few starts are uncertain
+
         assert self._make_shell is not None  # noqa: S101 - asked only where there is one
         async with self._learning:  # jobs whose answers were lost together share one shell
             try:
@@ -163,6 +167,8 @@ class StartChecker:
 
     async def _look(self, job_id: str, given: Sequence[str]) -> Snapshot | None:
         """What a job shows now; None when that could not be read."""
+        from opus_async.opus.protocol.snapshots import Snapshot  # noqa: PLC0415 - few starts are uncertain
+
         try:
             status, body = await self._api.status_and_body(job_id)
             if status == JobStatus.UNKNOWN and status.raw.strip() in _NO_WORDS:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.platform import Cache
+from opus_async.remote.contents import content_name
 from opus_async.transport.urls import without_query
 
 LIFE = 24 * 3600.0
@@ -68,6 +69,10 @@ class UploadCache:
         if without_query(url) == url:
             value = {"url": url, "size": sent.file.size, "at": round(sent.at, 3)}
             self._cache.put(self._name(content), json.dumps(value))
+
+    def put_content(self, identity: str, sha256: str) -> None:
+        """Keep what a version of a document elsewhere held; it is the same wherever it was sent to."""
+        self._cache.put(content_name(identity), sha256)
 
     def _name(self, content: ContentKey) -> str:
         return json.dumps(

@@ -13,10 +13,11 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from opus_async.config import Timeouts
-from opus_async.errors import OpusError, TransportError, UploadError
-from opus_async.events import UploadProgress, current_job
+from opus_async.errors import OpusError, StoreUnavailable, TransportError, UploadError
+from opus_async.events import RequestSent, UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
@@ -30,6 +31,9 @@ from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.sources import Source, identity
 from opus_async.transport.urls import signed_headers, without_query
+
+if TYPE_CHECKING:
+    from opus_async.remote.source import RemoteSource
 
 log = logging.getLogger("opus_async.opus")
 
@@ -87,11 +91,30 @@ class Uploader:
 
         Raises:
             UploadError: It changed while it was sent, or storage refused it.
+            StoreUnavailable: It lies elsewhere, and its store gives it not out.
             OpusError: The presign failed.
         """
-        asked = time.monotonic() if self._notify.active else None
+        while True:
+            try:
+                return await self._send(source, fields, sha256=sha256, on_progress=on_progress)
+            except StoreUnavailable as error:
+                if (remote := _remote(source)) is None:
+                    raise
+                log.info("%s: %s; waiting for it", source.filename, error)
+                await remote.wait_for_store(error)
+
+    async def _send(
+        self,
+        source: Source,
+        fields: PresignFields,
+        *,
+        sha256: str | None,
+        on_progress: Progress | None,
+    ) -> UploadedFile:
+        """Upload one file, in a slot; whoever waits for the store of a document holds none."""
+        asked = time.monotonic()
         async with self._slots.slot():
-            waited = 0.0 if asked is None else time.monotonic() - asked
+            waited = time.monotonic() - asked
             for urls_left in reversed(range(FRESH_URLS)):
                 place = await self._api.presign(fields, waited=waited)
                 waited = 0.0
@@ -133,9 +156,9 @@ class Uploader:
             except OpusError as error:
                 self._api.secrets.mask_error(error)
                 raise
-            if (meter := self._notify.meter) is not None:
-                meter.answered("put", response.status, response.seconds)
-            if self._notify.active:
+            for meter in self._notify.meters:
+                meter.answered("put", this.kind, response.status, this.waited, response.seconds)
+            if RequestSent in self._notify.heard:
                 self._notify(
                     this.answered(
                         "put",
@@ -153,7 +176,7 @@ class Uploader:
             raise
 
     def _teller(self, source: Source, on_progress: Progress | None, attempt: int) -> Progress | None:
-        if not self._notify.active:
+        if UploadProgress not in self._notify.heard:
             return on_progress
         job = current_job.get()
 
@@ -230,6 +253,9 @@ class DeduplicatingUploader:
         sent = CachedUpload(uploaded, time.time())
         if self._cache is not None:
             self._cache.put(content, sent)
+            remote = _remote(source)
+            if remote is not None and remote.content is not None:
+                self._cache.put_content(remote.version, remote.content)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:
@@ -256,3 +282,10 @@ class DeduplicatingUploader:
             if not self._sent[oldest].done():
                 return
             del self._sent[oldest]
+
+
+def _remote(source: Source) -> RemoteSource | None:
+    """The source, if it is a document that lies elsewhere."""
+    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - most files are here
+
+    return source if isinstance(source, RemoteSource) else None

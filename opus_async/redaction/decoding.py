@@ -10,12 +10,12 @@ import binascii
 import re
 import sys
 from collections.abc import Callable, Sequence
-from html.entities import html5
 from typing import NamedTuple
 
 _PASSES = 6
 """Layers of escapes that are undone."""
-_ESCAPED = re.compile(
+# Texts, where few programs need a pattern: re compiles it when it is first looked for, and keeps it.
+_ESCAPED = (
     r"%([0-9A-Fa-f]{2})"
     r"|\\+(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
     r"|&\#[xX]0*([0-9A-Fa-f]{1,6});?"
@@ -23,7 +23,7 @@ _ESCAPED = re.compile(
     r"|&([A-Za-z][A-Za-z0-9]{1,31};)"
 )
 """An escaped character; escaped twice it has more backslashes, none of which belongs to it."""
-_BETWEEN = re.compile(
+_BETWEEN = (
     r"(?:\\+[nrtfvb]|\\+|</?[A-Za-z]{1,10}\s{0,8}/?>"
     r"|[\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]"
     r"|\xc2\xad|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xa8-\xaf]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf)+"
@@ -36,7 +36,7 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 JUNK = bytes([*range(33), 0x7F])
 """Bytes that no secret has."""
-_ODD = re.compile(r"[\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_ODD = r"[\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]"
 _ESCAPES = re.compile(rb"%[0-9A-Fa-f]{2}|\\|&#|&[A-Za-z]+;|<[/A-Za-z]")
 _PRINTABLE = re.compile(rb"[\t\n\r -~]{16,}")
 """So many characters of text do not come out of noise by accident."""
@@ -60,13 +60,13 @@ class View(NamedTuple):
         """A text as it is."""
         return cls(text, range(len(text)), range(1, len(text) + 1))
 
-    def replaced(self, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str | None]) -> View:
+    def replaced(self, pattern: str, by: Callable[[re.Match[str]], str | None]) -> View:
         """Replace each match by one character or none; where ``by`` returns None, it stays."""
         pieces: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         last = 0
-        for match in pattern.finditer(self.text):
+        for match in re.finditer(pattern, self.text):
             char = by(match)
             if char is None:
                 continue
@@ -112,6 +112,8 @@ def _char(match: re.Match[str]) -> str | None:
     """The character, or the byte, behind an escape; None where it is not one."""
     *in_hex, decimal, name = match.groups()
     if name:
+        from html.entities import html5  # noqa: PLC0415 - a large table, and hardly a text needs it
+
         char = html5.get(name)
         return char if char is not None and len(char) == 1 else None
     code = int(decimal) if decimal else int(next(filter(None, in_hex)), 16)
@@ -132,7 +134,7 @@ def as_bytes(text: str) -> bytes:
 
 def may_be_escaped(text: str) -> bool:
     """Whether a text may hold escapes or invisible characters; base64 is not checked."""
-    return has_escapes(as_bytes(text)) or (not text.isascii() and _ODD.search(text) is not None)
+    return has_escapes(as_bytes(text)) or (not text.isascii() and re.search(_ODD, text) is not None)
 
 
 def has_escapes(data: bytes) -> bool:
@@ -147,4 +149,4 @@ def has_text_with_escapes(data: bytes) -> bool:
 
 def has_escaped_character(text: str) -> bool:
     """Whether a text holds an escaped character."""
-    return _ESCAPED.search(text) is not None
+    return re.search(_ESCAPED, text) is not None

@@ -1,7 +1,8 @@
-"""The file systems that are in use, and the thread in which their libraries work.
+"""The file systems that are in use, and the threads in which their libraries work.
 
 One for the process, however many clients and batches use it: it begins with the first use and ends with the
-last, so that no connection and no thread of ours is left.
+last, so that no connection and no thread of ours is left. The threads are none of the event loop's own: a
+store that hangs keeps them, and files, names of hosts and the end of the program would wait behind it.
 """
 
 from __future__ import annotations
@@ -9,27 +10,38 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from opus_async.remote import libraries
+from opus_async.remote.health import Stores
 from opus_async.remote.libraries import CLOSABLE, Located
+from opus_async.remote.workers import Workers
 from opus_async.remote_urls import is_chain, scheme_of
-from opus_async.transport.open_source import to_thread
+
+ValueT = TypeVar("ValueT")
 
 _CLOSING = 5.0
 """Seconds for connections to be closed; what takes longer is cut."""
 
 
 class _Access:
-    """File systems and the event loop in whose thread those of :data:`CLOSABLE` work."""
+    """File systems and the event loop in whose thread those of :data:`CLOSABLE` work.
+
+    Attributes:
+        loop: That event loop.
+        workers: The threads in which the others work.
+        stores: What is known of the stores.
+    """
 
     def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.workers = Workers()
+        self.stores = Stores()
         self._lock = threading.Lock()
         self._filesystems: dict[str, Any] = {}
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="opus-async-remote", daemon=True)
         self._thread.start()
 
@@ -42,17 +54,18 @@ class _Access:
             name = repr((scheme_of(url), sorted(options.items())))
             filesystem = self._filesystems.get(name)
             if filesystem is None:
-                filesystem = libraries.opened(url, {**options, "loop": self._loop})
+                filesystem = libraries.opened(url, {**options, "loop": self.loop})
                 self._filesystems[name] = filesystem
         return Located(filesystem, libraries.path_in(filesystem, url))
 
     def close(self) -> None:
         """Close all connections and end the thread."""
-        future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._close(), self.loop)
         with suppress(TimeoutError):
             future.result(_CLOSING)
         self._filesystems.clear()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.workers.close()
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
 
     async def _close(self) -> None:
@@ -65,13 +78,13 @@ class _Access:
                 await _close_connections(filesystem)
 
     def _work(self) -> None:
-        asyncio.set_event_loop(self._loop)
+        asyncio.set_event_loop(self.loop)
         try:
-            self._loop.run_forever()
+            self.loop.run_forever()
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+            self.loop.close()
 
 
 async def _close_connections(filesystem: Any) -> None:
@@ -85,7 +98,7 @@ async def _close_connections(filesystem: Any) -> None:
 
 
 class _Users:
-    """Counts who uses the access, for :func:`held`."""
+    """Counts who uses the access; see :mod:`opus_async.remote.hold`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -112,56 +125,15 @@ class _Users:
             closing, self._access = self._access, None
         return closing.close
 
-    def locate(self, url: str) -> Located:
-        access = self._access
-        if access is None:
+    @property
+    def access(self) -> _Access:
+        if self._access is None:
             raise RuntimeError("nobody holds the access to remote files")
-        return access.locate(url)
+        return self._access
 
 
-_USERS = _Users()
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Hold connections open; for code that may block. What nobody holds any more is closed."""
-    hold = Hold()
-    hold.take()
-    try:
-        yield
-    finally:
-        if (closing := hold.leave()) is not None:
-            closing()
-
-
-class Hold:
-    """Holds connections open from the first use until it is released."""
-
-    def __init__(self) -> None:
-        self._holds = False
-
-    def take(self) -> None:
-        """Hold them from now on."""
-        if not self._holds:
-            self._holds = True
-            _USERS.enter()
-
-    def leave(self) -> Callable[[], None] | None:
-        """Hold them no more; returns what closes them, if this was the last: it blocks for a moment."""
-        if not self._holds:
-            return None
-        self._holds = False
-        return _USERS.leave()
-
-    async def release(self) -> None:
-        """Hold them no more, and wait until they are closed, if this was the last."""
-        if (closing := self.leave()) is not None:
-            await asyncio.shield(to_thread(closing))
-
-    def drop(self) -> None:
-        """Hold them no more, and let them be closed by themselves, if this was the last."""
-        if (closing := self.leave()) is not None:
-            threading.Thread(target=closing, name="opus-async-remote-close", daemon=True).start()
+USERS = _Users()
+"""Of this process."""
 
 
 def locate(url: str) -> Located:
@@ -170,12 +142,22 @@ def locate(url: str) -> Located:
     Raises:
         MissingLibrary, UnknownScheme: See :mod:`opus_async.remote.libraries`.
     """
-    return _USERS.locate(url)
+    return USERS.access.locate(url)
 
 
 async def located(url: str) -> Located:
     """The same from an event loop: a library that is imported, or reads its settings, blocks a thread."""
-    return await to_thread(lambda: locate(url))
+    return await USERS.access.workers.run(lambda: locate(url))
+
+
+def health() -> Stores:
+    """What is known of the stores; somebody must hold the access."""
+    return USERS.access.stores
+
+
+def blocking(work: Coroutine[Any, Any, ValueT]) -> ValueT:
+    """Run a coroutine of this package from code that may block; somebody must hold the access."""
+    return asyncio.run_coroutine_threadsafe(work, USERS.access.loop).result()
 
 
 async def call(place: Located, method: str, *arguments: Any, **options: Any) -> Any:
@@ -184,9 +166,18 @@ async def call(place: Located, method: str, *arguments: Any, **options: Any) -> 
     Cancelled, a call on an event loop is cancelled there; one in a thread ends by itself, and nobody waits.
     """
     filesystem, path = place
-    if not getattr(filesystem, "async_impl", False) or filesystem.asynchronous:
-        function = getattr(filesystem, method)
-        return await to_thread(lambda: function(path, *arguments, **options))
-    coroutine = getattr(filesystem, f"_{method}")(path, *arguments, **options)
-    future: Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, filesystem.loop)
+    if is_async(filesystem):
+        return await on_its_loop(filesystem, getattr(filesystem, f"_{method}")(path, *arguments, **options))
+    function = getattr(filesystem, method)
+    return await USERS.access.workers.run(lambda: function(path, *arguments, **options))
+
+
+def is_async(filesystem: Any) -> bool:
+    """Whether the methods of a file system are coroutines, under names that begin with ``_``."""
+    return bool(getattr(filesystem, "async_impl", False)) and not filesystem.asynchronous
+
+
+async def on_its_loop(filesystem: Any, work: Coroutine[Any, Any, ValueT]) -> ValueT:
+    """Run a coroutine of a file system on the event loop that its connections belong to."""
+    future: Future[ValueT] = asyncio.run_coroutine_threadsafe(work, filesystem.loop)
     return await asyncio.wrap_future(future)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.errors import ConfigurationError, ManifestError
+from opus_async.errors import ConfigurationError, ManifestError, OpusError
 from opus_async.remote import access
-from opus_async.remote.facts import RemoteFacts, read_info
+from opus_async.remote.facts import RemoteFacts, facts_of
+from opus_async.remote.hold import held
 from opus_async.remote.libraries import Located
+from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import refused
 from opus_async.remote.source import BLOCK
+from opus_async.remote.stores import ask
 from opus_async.remote_urls import RemoteFile
 
 
@@ -19,13 +22,13 @@ def copy_to(file: RemoteFile, destination: Path) -> str:
     Raises:
         ManifestError: It cannot be read, or changed meanwhile.
     """
-    with access.held():
+    with held():
         try:
-            place = access.locate(file.url)
-            before = read_info(place.filesystem.info(place.path))
-            _copy(place, before, destination)
-            place.filesystem.invalidate_cache(place.path)
-            after = read_info(place.filesystem.info(place.path))
+            before = access.blocking(facts_of(file, anew=True))
+            _copy(file, before, destination)
+            after = access.blocking(facts_of(file, anew=True))
+        except OpusError as error:
+            raise ManifestError(error.message) from None
         except Exception as error:  # noqa: BLE001 - each library has its own
             raise ManifestError(str(refused(file, error))) from None
     if before != after:
@@ -39,7 +42,7 @@ def copy_from(source: Path, file: RemoteFile) -> None:
     Raises:
         ConfigurationError: It cannot be written there.
     """
-    with access.held():
+    with held():
         try:
             place = access.locate(file.url)
             place.filesystem.put_file(str(source), place.path)
@@ -47,11 +50,15 @@ def copy_from(source: Path, file: RemoteFile) -> None:
             raise ConfigurationError(str(refused(file, error, to="written"))) from None
 
 
-def _copy(place: Located, facts: RemoteFacts, destination: Path) -> None:
+def _copy(file: RemoteFile, facts: RemoteFacts, destination: Path) -> None:
     with destination.open("xb") as copy:
         for offset in range(0, facts.size, BLOCK):
             end = min(offset + BLOCK, facts.size)
-            block: bytes = place.filesystem.cat_file(place.path, start=offset, end=end)
+
+            async def part(place: Located, start: int = offset, end: int = end) -> bytes:
+                return await read_part(place, facts.pin, start, end)
+
+            block = access.blocking(ask(file, part, reading=True))
             if len(block) == facts.size:  # its server gives no parts
                 copy.write(block)
                 return

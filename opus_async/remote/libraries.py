@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, NamedTuple
 
-from opus_async.remote_urls import RemoteFile, is_chain, scheme_of
+from opus_async.remote_urls import RemoteFile, is_chain, scheme_of, without_secrets
 
 EXTRAS = {
     "s3": "s3",
@@ -21,6 +22,10 @@ EXTRAS = {
 """Scheme -> the extra of this package that brings its library."""
 CLOSABLE = frozenset({"s3", "s3a", "gs", "gcs", "http", "https"})
 """Schemes whose libraries take an event loop of ours, and close their connections when told to."""
+
+
+_LOGS = (logging.getLogger("fsspec"), logging.getLogger("fsspec.http"), logging.getLogger("fsspec.cached"))
+"""Logs of the library that tell the URLs of requests."""
 
 
 class MissingLibrary(Exception):
@@ -103,7 +108,16 @@ def _fsspec(url: str) -> Any:
         import fsspec.core  # noqa: PLC0415 - likewise
     except ImportError:
         raise MissingLibrary(_install(url, "install fsspec: pip install fsspec")) from None
+    for log in _LOGS:
+        log.addFilter(_without_secrets)  # the same one again is not added
     return fsspec
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Take what may give access out of the library's own log, which a program may show."""
+    record.msg, record.args = without_secrets(record.getMessage()), ()
+    record.exc_info = record.exc_text = None  # the text of an error names the URL again
+    return True
 
 
 def _install(url: str, otherwise: str) -> str:

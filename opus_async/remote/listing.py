@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from posixpath import basename
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 from opus_async.errors import ManifestError
 from opus_async.remote import access
 from opus_async.remote.facts import read_info, remember
+from opus_async.remote.hold import held
 from opus_async.remote.libraries import Located
 from opus_async.remote.refusals import obstacle, refused
+from opus_async.remote.stores import ask
 from opus_async.remote_urls import RemoteFile, RemoteFolder
 
 _MAGIC = re.compile(r"[*?\[]")
+_REQUESTS = 20
+"""Requests whose time a listing may take: of a store with many documents it takes one for each thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,9 @@ def is_folder(url: str) -> bool:
     Raises:
         ManifestError: It cannot be looked up; what does not exist is no folder.
     """
-    with _listed(url) as place:
-        try:
-            return bool(place.filesystem.isdir(place.path))
-        except FileNotFoundError:
-            return False
+    with _told(url), suppress(FileNotFoundError):
+        return bool(_asked(url, "isdir"))
+    return False
 
 
 def is_document(url: str) -> bool:
@@ -54,11 +56,9 @@ def is_document(url: str) -> bool:
         ManifestError: It cannot be looked up, or no bucket has such a name.
     """
     _start(url)
-    with _listed(url) as place:
-        try:
-            return bool(place.filesystem.info(place.path).get("type") != "directory")
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+    with _told(url), suppress(FileNotFoundError, NotADirectoryError):
+        return bool(_asked(url, "info").get("type") != "directory")
+    return False
 
 
 def in_folder(folder: RemoteFolder) -> RemoteListing:
@@ -67,10 +67,11 @@ def in_folder(folder: RemoteFolder) -> RemoteListing:
     Raises:
         ManifestError: It cannot be listed.
     """
-    with _listed(folder.url) as place:
-        infos = {str(info["name"]): info for info in place.filesystem.ls(place.path, detail=True)}
+    _refuse_inside(folder.url)
+    with _told(folder.url):
+        infos = {str(info["name"]): info for info in _asked(folder.url, "ls", detail=True)}
         deeper = any(info.get("type") == "directory" for info in infos.values())
-        return RemoteListing(folder, dict(_named(folder, place.path, infos)), deeper=deeper)
+        return RemoteListing(folder, dict(_named(folder, infos)), deeper=deeper)
 
 
 def matching(pattern: str) -> RemoteListing:
@@ -81,35 +82,44 @@ def matching(pattern: str) -> RemoteListing:
     """
     folder = RemoteFolder(_start(pattern))
     hidden = basename(pattern).startswith(".")
-    with _listed(pattern) as place:
-        base = access.locate(folder.url)
-        infos = place.filesystem.glob(place.path, detail=True)
-        return RemoteListing(folder, dict(_named(folder, base.path, infos, hidden=hidden)))
+    with _told(pattern):
+        infos = _asked(pattern, "glob", detail=True)
+        return RemoteListing(folder, dict(_named(folder, infos, hidden=hidden)))
 
 
 @contextmanager
-def _listed(url: str) -> Iterator[Located]:
-    """Hold the connection for a listing, which the library neither takes from its memory nor leaves there.
+def _told(url: str) -> Iterator[None]:
+    """Hold the connection for a listing, and tell what is wrong with it.
 
     Raises:
         ManifestError: In place of what the library raises. Its cause is an OpusError where others of its
             store would meet it as well.
     """
-    with access.held():
+    with held():
         try:
-            place = access.locate(url)
-            place.filesystem.invalidate_cache()
-            yield place
-            place.filesystem.invalidate_cache()
-        except ManifestError:
-            raise
+            yield
         except Exception as error:  # noqa: BLE001 - each library has its own
             file = RemoteFile(url)
-            raise ManifestError(str(refused(file, error))) from obstacle(file, error)
+            cause = obstacle(file, error)
+            raise ManifestError(cause.message if cause else str(refused(file, error))) from cause
+
+
+def _asked(url: str, method: str, **options: Any) -> Any:
+    """What a file system tells, which its library neither takes from its memory nor leaves there."""
+
+    async def ask_anew(place: Located) -> Any:
+        place.filesystem.invalidate_cache()
+        try:
+            return await access.call(place, method, **options)
+        finally:
+            place.filesystem.invalidate_cache()
+
+    return access.blocking(ask(RemoteFile(url), ask_anew, times=_REQUESTS))
 
 
 def _start(pattern: str) -> str:
     """The folder that a pattern starts at: all parts before the first with a special character."""
+    _refuse_inside(pattern)
     scheme, separator, rest = pattern.partition("://")
     plain = []
     for part in rest.split("/")[:-1]:
@@ -123,11 +133,20 @@ def _start(pattern: str) -> str:
     return f"{scheme}{separator}{'/'.join(plain)}"
 
 
+def _refuse_inside(url: str) -> None:
+    """Refuse to list what lies inside of another file: each document needs the whole chain in its URL."""
+    if RemoteFolder(url).is_inside_file:
+        raise ManifestError(
+            f"{RemoteFile(url)} lies inside of another file, which is not listed: name its documents one by "
+            "one, each by its whole URL, or unpack it"
+        )
+
+
 def _named(
-    folder: RemoteFolder, base: str, infos: Mapping[str, Any], *, hidden: bool = False
+    folder: RemoteFolder, infos: Mapping[str, Any], *, hidden: bool = False
 ) -> Iterator[tuple[str, str]]:
     """The documents of a listing: names below the folder, and signatures."""
-    start = base.rstrip("/") + "/"
+    start = access.locate(folder.url).path.rstrip("/") + "/"
     for path, info in infos.items():
         name = path.removeprefix(start)
         if not name or name == path or name.endswith("/") or info.get("type") == "directory":

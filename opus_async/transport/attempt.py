@@ -15,7 +15,7 @@ class Attempt(NamedTuple):
     Attributes:
         number: From 1.
         kind: What the request is for.
-        waited: Seconds for which it waited for a slot; 0 where nobody listens, as it is not measured then.
+        waited: Seconds for which it waited for a slot.
     """
 
     number: int

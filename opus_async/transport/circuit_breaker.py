@@ -245,5 +245,5 @@ class CircuitBreaker:
         return error
 
     def _tell(self, state: HostState, reason: str) -> None:
-        if self._notify is not None and getattr(self._notify, "active", True):
+        if self._notify is not None:
             self._notify(HostTroubled(host=self._host, state=state, reason=reason, seconds=self._seconds))

@@ -13,9 +13,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, get_args
 
-from opus_async.events import Event, Listener
+from opus_async.events import Event, Listener, RequestKind
 from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.transport")
@@ -25,67 +26,94 @@ BACKLOG = 10_000
 DRAIN_SECONDS = 1.0
 
 
-class RequestMeter(Protocol):
-    """Told of every answer, for figures about many requests: no event is made for it.
+EVERY_EVENT: frozenset[type] = frozenset(get_args(Event))
 
-    It is called inline, in the context of the task that sent the request: keep it short.
+
+class Meter(Protocol):
+    """Told of every answer and every stage, for figures about many jobs: no event is made for it.
+
+    It is called inline, in the context of the task that sent the request or runs the job: keep it short.
     """
 
-    def answered(self, operation: str, status: int, seconds: float) -> None:
+    def answered(self, operation: str, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
         """A request was answered; arguments as in :class:`opus_async.events.RequestSent`."""
 
     def paused(self, seconds: float) -> None:
         """A 429 makes requests pause for so long from now on."""
+
+    def stage_changed(self, index: int, stage: str, status: str | None = None) -> None:
+        """A job entered a stage; arguments as in :class:`opus_async.events.JobStageChanged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A listener that is told of some kinds of events: others need not be made for it.
+
+    Attributes:
+        listener: Plain or coroutine function.
+        events: The classes of the events that it is told of.
+    """
+
+    listener: Listener
+    events: frozenset[type]
+
+    def __call__(self, event: Event) -> Awaitable[object] | object:
+        """Tell it, where it is called like any other listener."""
+        return self.listener(event) if type(event) in self.events else None
 
 
 class Dispatcher:
     """The listeners of one client; call it with an event.
 
     Args:
-        listeners: Plain or coroutine functions, called with each event.
+        listeners: Plain or coroutine functions, called with each event, or with some (:class:`Only`).
         backlog: Events that may wait for one coroutine listener.
         drain: Seconds that :meth:`close` waits for them.
 
     Attributes:
-        active: Whether there are listeners; if not, no event need be built.
-        meter: Told of answers; None for none.
+        heard: The classes of events that a listener is told of; no other event need be made.
+        meters: Told of every answer and every stage.
     """
 
     def __init__(
         self, listeners: Iterable[Listener] = (), *, backlog: int = BACKLOG, drain: float = DRAIN_SECONDS
     ) -> None:
-        self.meter: RequestMeter | None = None
-        self._subscriptions = tuple(_Subscription(listener, backlog) for listener in listeners)
-        self.active = bool(self._subscriptions)
+        self.meters: list[Meter] = []
         self._backlog = backlog
         self._drain = drain
+        self._subscriptions: tuple[_Subscription, ...]
+        self._set(_Subscription(listener, backlog) for listener in listeners)
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
         """Deliver events to this listener, too, for as long as the block lasts."""
         subscription = _Subscription(listener, self._backlog)
-        self._subscriptions = (*self._subscriptions, subscription)
-        self.active = True
+        self._set((*self._subscriptions, subscription))
         try:
             yield
         finally:
-            self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
-            self.active = bool(self._subscriptions)
+            self._set(other for other in self._subscriptions if other is not subscription)
             subscription.stop()
 
     @contextmanager
-    def metering(self, meter: RequestMeter) -> Iterator[None]:
-        """Tell this meter of answers, in place of any other, for as long as the block lasts."""
-        before, self.meter = self.meter, meter
+    def metering(self, meter: Meter) -> Iterator[None]:
+        """Tell this meter, too, for as long as the block lasts."""
+        self.meters.append(meter)
         try:
             yield
         finally:
-            self.meter = before
+            self.meters.remove(meter)
 
     def __call__(self, event: Event) -> None:
-        """Deliver an event to all listeners; never raises, never waits."""
+        """Deliver an event to all listeners that hear its kind; never raises, never waits."""
+        kind = type(event)
         for subscription in self._subscriptions:
-            subscription.tell(event)
+            if kind in subscription.events:
+                subscription.tell(event)
+
+    def _set(self, subscriptions: Iterable[_Subscription]) -> None:
+        self._subscriptions = tuple(subscriptions)
+        self.heard = frozenset[type]().union(*(each.events for each in self._subscriptions))
 
     async def close(self) -> None:
         """Give coroutine listeners a bounded time to finish, then stop them."""
@@ -110,11 +138,13 @@ class Relay(Dispatcher):
 
     Args:
         to: Where all events go besides.
-        listeners: Told of those that come here; one at least.
+        listeners: Told of those that come here.
     """
 
     def __init__(self, to: Dispatcher, listeners: Iterable[Listener]) -> None:
         super().__init__(listeners)
+        self.heard = EVERY_EVENT
+        self.meters = to.meters
         self._to = to
 
     def __call__(self, event: Event) -> None:
@@ -127,6 +157,9 @@ class _Subscription:
     """One listener, and the events not delivered to it yet."""
 
     def __init__(self, listener: Listener, backlog: int) -> None:
+        self.events = EVERY_EVENT
+        if isinstance(listener, Only):
+            self.events, listener = listener.events, listener.listener
         self._listener = listener
         self._name = getattr(listener, "__qualname__", type(listener).__qualname__)
         self._asynchronous = _is_coroutine_function(listener)

@@ -10,19 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import PurePath
 from typing import cast
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 
-from opus_async.errors import TransportError, UploadError
+from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.gaps import gapped
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.open_source import OpenSource, changed
-from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
     Source,
 )
@@ -96,6 +96,7 @@ async def put_file(
 
     Raises:
         UploadError: The file changed or cannot be read, or storage refused it (``status``, ``code``).
+        StoreUnavailable: The file lies elsewhere, and its store gives it not out.
         TransportError: No complete response came, or nothing moved for ``stall`` seconds.
     """
     reading = await source.open()
@@ -163,7 +164,7 @@ class _FileBody(Body):
     """A source as a request body.
 
     Attributes:
-        failure: What went wrong on this machine, not on the network.
+        failure: What went wrong where the file is read, and not on the way to storage.
         watch: Stops the attempt when nothing moves.
     """
 
@@ -173,8 +174,9 @@ class _FileBody(Body):
         self, source: Source, reading: OpenSource, bandwidth: Bandwidth | None, on_progress: Progress | None
     ) -> None:
         super().__init__(source.size)
-        self.failure: UploadError | None = None
+        self.failure: OpusError | None = None
         self._source = source
+        self._source_bounds_reading = getattr(source, "bounds_reading", False)
         self._reading = reading
         self._bandwidth = bandwidth
         self._on_progress = on_progress
@@ -189,7 +191,7 @@ class _FileBody(Body):
         size = self._source.size
         content: bytes | memoryview | None = self._reading.read_now(memoryview(bytearray(size)), 0)
         if content is None or len(content) < size:
-            async with asyncio.timeout(stall):
+            async with asyncio.timeout(None if self._source_bounds_reading else stall):
                 content = await self._read_in_thread(size)
         if self._bandwidth is not None:
             await self._bandwidth.spend(size)
@@ -215,7 +217,7 @@ class _FileBody(Body):
         self.watch.start()
         try:
             await self._send(writer)
-        except UploadError as error:
+        except OpusError as error:
             self.failure = error
             self.abort()
             raise
@@ -258,7 +260,8 @@ class _FileBody(Body):
             buffer = memoryview(bytearray(min(left, CHUNK)))
         chunk = self._reading.read_now(buffer[:left], self.sent)
         if chunk is None:
-            chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
+            with self.watch.suspended() if self._source_bounds_reading else nullcontext():
+                chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
         if chunk.nbytes == 0:
             raise changed(self._source.filename)
         if self._bandwidth is not None:
@@ -282,6 +285,8 @@ class _FileBody(Body):
 
 
 def _refused(filename: str, response: Response, url: str) -> UploadError:
+    from opus_async.transport.s3_errors import read_refusal  # noqa: PLC0415 - storage seldom refuses
+
     reason = read_refusal(response.body, url)
     advice = _EXPIRED if reason.expired else _ADVICE.get(reason.code or "", "")
     if response.status in _REDIRECT:

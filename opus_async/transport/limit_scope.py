@@ -8,10 +8,13 @@ When that only ever meets one operation, it was that operation's after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from opus_async.transport.learned_limit import LearnedLimit
 from opus_async.transport.rate_history import RateHistory
-from opus_async.transport.refusals import Refusals
+
+if TYPE_CHECKING:
+    from opus_async.transport.learned_limit import LearnedLimit
+    from opus_async.transport.refusals import Histories
 
 CHANCE = 0.005
 """A limit of all that has met the same operation so often that it is less likely than this, is the limit of
@@ -81,7 +84,7 @@ class LimitScope:
     def share(self, now: float) -> LearnedLimit:
         """The limit of all operations together, made if there is none."""
         if self.shared is None:
-            self.shared = LearnedLimit(Refusals(self.histories), now, self._random)
+            self.shared = _new_limit(self.histories, now, self._random)
         return self.shared
 
     def met(self, operation: Operation, now: float, sent_at: float) -> LearnedLimit:
@@ -104,7 +107,7 @@ class LimitScope:
             if shared is not None:
                 return shared
         if own is None:
-            own = operation.limit = LearnedLimit(Refusals(operation.histories), now, self._random)
+            own = operation.limit = _new_limit(operation.histories, now, self._random)
         return own
 
     def _of_several(self, operation: Operation, now: float, sent_at: float) -> LearnedLimit | None:
@@ -117,7 +120,7 @@ class LimitScope:
         if not others:
             return None
         met = others if operation.limit is None else [*others, operation.limit]
-        shared = LearnedLimit.of_all(met, self.histories, now)
+        shared = met[0].of_all(met, self.histories, now)
         paused = any(now < each.paused_until for each in others)
         if not paused and not shared.refusals.would_explain(sent_at):
             return None
@@ -145,3 +148,10 @@ class LimitScope:
 
     def _totals(self) -> dict[str, int]:
         return {name: each.history.total for name, each in self.operations.items()}
+
+
+def _new_limit(histories: Histories, now: float, random: Callable[[], float]) -> LearnedLimit:
+    from opus_async.transport.learned_limit import LearnedLimit  # noqa: PLC0415 - most clients meet no limit
+    from opus_async.transport.refusals import Refusals  # noqa: PLC0415 - likewise
+
+    return LearnedLimit(Refusals(histories), now, random)

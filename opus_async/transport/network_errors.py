@@ -31,8 +31,8 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"}
 _SERVER_ERROR = 500
 UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """OpenSSL's codes of a certificate whose issuer is not known here: what a proxy that inspects TLS makes."""
-_UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-"""Characters that aiohttp refuses to write into the head of a request."""
+_UNSENDABLE = r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]"
+"""Characters that aiohttp refuses to write into the head of a request; compiled when first looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ def never_begins(session: aiohttp.ClientSession, method: str, headers: Mapping[s
     if session.closed or getattr(session, "_loop", None) is not asyncio.get_running_loop():
         return True
     return any(
-        _UNSENDABLE.search(text) for pair in (*session.headers.items(), *headers.items()) for text in pair
-    ) or bool(_UNSENDABLE.search(method))
+        re.search(_UNSENDABLE, text) for pair in (*session.headers.items(), *headers.items()) for text in pair
+    ) or bool(re.search(_UNSENDABLE, method))
 
 
 def _never_left(  # noqa: C901, PLR0911 - a table

@@ -15,12 +15,12 @@ from yarl import URL
 from opus_async.errors import ConfigurationError
 
 _MOST = 1024
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
+_SCHEME = r"(?ia)([a-z][a-z0-9+.-]*)://"
 
 
 def shown(proxy: str) -> str:
     """A proxy as it may be shown: scheme, host and port, whatever stands in its user name and password."""
-    found = _SCHEME.match(proxy)
+    found = re.match(_SCHEME, proxy)
     scheme = found[0] if found else "http://"
     address = (proxy[len(found[0]) :] if found else proxy).rpartition("@")[2]
     return f"{scheme.lower()}{re.split('[/?#]', address, maxsplit=1)[0]}"
@@ -66,7 +66,7 @@ class Proxies:
         if not proxy or _is_loopback(host) or self._bypass(f"{host}:{url.port}") or self._bypass(host):
             return None
         proxy = proxy.strip()
-        kind = _SCHEME.match(proxy)
+        kind = re.match(_SCHEME, proxy)
         if kind and kind[1].lower() not in {"http", "https"}:
             raise ConfigurationError(
                 f"The environment names a {kind[1].lower()} proxy for {url.scheme}; only http and https "

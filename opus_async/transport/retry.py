@@ -191,15 +191,15 @@ class Retrier:
     async def _acquire(
         self, priority: Priority, operation: str, number: int, *, repeatable: bool, request_sent: bool
     ) -> float:
-        """Wait for a slot; returns for how many seconds, or 0 where nobody listens."""
-        asked = self._clock() if self._listened_to else None
+        """Wait for a slot; returns for how many seconds."""
+        asked = self._clock()
         if self._breaker is None:
             await self._limiter.acquire(priority, operation)
         else:
             await self._breaker.acquire(
                 priority, operation, repeatable=repeatable, attempt=number, request_sent=request_sent
             )
-        return 0.0 if asked is None else self._clock() - asked
+        return self._clock() - asked
 
     async def _wait_for_turn(self, wait: float) -> None:
         """Sleep after a 429 that asked for a longer wait than the pause of all."""
@@ -291,13 +291,9 @@ class Retrier:
         hopeless = self._throttling.lasted >= patience and self._throttling.pauses >= _LEAST_PAUSES
         return None if hopeless else schedule.after_throttling(asked, paused)
 
-    @property
-    def _listened_to(self) -> bool:
-        return self._notify is not None and getattr(self._notify, "active", True)
-
     def _tell_unanswered(self, operation: str, error: OpusError, attempt: Attempt, took: float) -> None:
         """Tell listeners of an attempt that went out to the network and got no answer."""
-        if self._notify is None or not self._listened_to:
+        if self._notify is None:
             return
         if isinstance(error, TransportError) and error.obstacle in _WITHOUT_ANSWER and error.method:
             failure = FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
@@ -313,10 +309,9 @@ class Retrier:
         log.info("%s: attempt %d failed (%s); again in %.2f s", operation, attempt.number, reason, wait)
         if self._notify is None:
             return
-        if failure.kind is FailureClass.THROTTLED and (meter := getattr(self._notify, "meter", None)):
-            meter.paused(wait)
-        if not self._listened_to:
-            return
+        if failure.kind is FailureClass.THROTTLED:
+            for meter in getattr(self._notify, "meters", ()):
+                meter.paused(wait)
         job = current_job.get()
         self._notify(
             RequestRetried(

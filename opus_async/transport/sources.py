@@ -37,6 +37,9 @@ from opus_async.transport.shortage import patiently
 class Source(Protocol):
     """What can be uploaded.
 
+    A source that bounds its own waiting has an attribute ``bounds_reading``, which is True: an upload that
+    waits for it has not stalled.
+
     Attributes:
         filename: As the caller named it.
         size: Bytes.

@@ -14,12 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
-try:
-    import fcntl
-    import termios
-except ImportError:  # pragma: no cover - Windows
-    fcntl = None  # type: ignore[assignment]
-
 _CHECKS = 8
 """Checks per stall time: a stall is noticed at most an eighth late."""
 
@@ -105,9 +99,12 @@ def early_answer(transport: asyncio.Transport | None) -> Callable[[], object]:
 def _queued(transport: asyncio.Transport | None) -> int:
     """Bytes in the kernel that the other side has not acknowledged; 0 where that cannot be known."""
     number = None if transport is None else _fileno(transport)
-    if number is None or fcntl is None:
+    if number is None:
         return 0
-    with suppress(OSError, AttributeError):
+    with suppress(ImportError, OSError, AttributeError):
+        import fcntl  # noqa: PLC0415 - most uploads end before they are checked; Windows has neither
+        import termios  # noqa: PLC0415 - likewise
+
         answer: bytes = fcntl.ioctl(number, termios.TIOCOUTQ, b"\0\0\0\0")
         return int(struct.unpack("i", answer)[0])
     return 0

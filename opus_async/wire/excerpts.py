@@ -9,7 +9,6 @@ Patterns are texts: :mod:`re` compiles each when an excerpt is first made. Few p
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 
@@ -93,6 +92,8 @@ def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS, mask: Mask = as_it_
 
 
 def _words_of_page(page: str) -> str:
+    import html  # noqa: PLC0415 - it brings a large table of names, and few answers are pages
+
     page = re.sub(_PAGE_NOISE, " ", page)
     if heading := re.search(_PAGE_HEADING, page):
         words = heading[2].strip()

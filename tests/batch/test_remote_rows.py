@@ -6,6 +6,8 @@ import asyncio
 import json
 import random
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -141,20 +143,25 @@ async def test_what_is_missing_is_told_by_row_before_anything_is_sent(store, sim
     assert simulator.state()["counters"]["requests"].get("presign", 0) == 0
 
 
-SECRETS = [
-    "https://documents.example/a.txt?X-Amz-Signature=5ecre7&X-Amz-Date=1",
-    "https://me:5ecre7@documents.example/a.txt",
-    "ftp://me:5ecre7@documents.example/a.txt",
-]
+SECRETS = {
+    "https://documents.example/a.txt?X-Amz-Signature=5ecre7&X-Amz-Date=1": "a password or a signature",
+    "https://me:5ecre7@documents.example/a.txt": "a password or a signature",
+    "ftp://me:5ecre7@documents.example/a.txt": "a password or a signature",
+    "https://documents.example/a.txt?code=5ecre7": "a query",
+    "https://documents.example/a.txt?e=1700000000&h=5ecre7": "a query",
+    "http://127.0.0.1:1/media/a.txt?t=5ecre7": "a query",
+    "simplecache::https://documents.example/a.txt?k=5ecre7": "a query",
+    "https://documents.example/a.txt#5ecre7": "a query",
+}
 
 
-@pytest.mark.parametrize("url", SECRETS)
-async def test_url_that_gives_access_is_refused_and_never_kept(simulate, connect, tmp_path, url):
+@pytest.mark.parametrize(("url", "what"), SECRETS.items())
+async def test_url_that_may_give_access_is_refused_and_never_kept(simulate, connect, tmp_path, url, what):
     good = tmp_path / "good.txt"
     good.write_bytes(content(1))
     rows = manifest(tmp_path / "m.csv", [url, "good.txt"])
     client = connect(await simulate())
-    with pytest.raises(RowsRefused, match="a password or a signature") as caught:
+    with pytest.raises(RowsRefused, match=f"has a URL with {what}") as caught:
         await run_batch(client, rows, workflow_id=DOCUMENT, out=tmp_path / "out", allow_outside=True)
     assert "5ecre7" not in str(caught.value)
     assert "5ecre7" not in json.dumps([error.as_json() for error in caught.value.validation.errors])
@@ -164,8 +171,19 @@ async def test_url_that_gives_access_is_refused_and_never_kept(simulate, connect
     assert (result.counts.completed, result.counts.failed) == (1, 1)
     for path in (tmp_path / "out").iterdir():
         assert b"5ecre7" not in path.read_bytes(), path.name
-    with pytest.raises(ManifestError, match="where a manifest lies is kept") as refused:
+    with pytest.raises(
+        ManifestError, match=f"was given with {what}.*where a manifest lies is kept"
+    ) as refused:
         await run_batch(client, url, workflow_id=DOCUMENT, out=tmp_path / "other")
+    assert "5ecre7" not in str(refused.value)
+    with pytest.raises(ManifestError, match=f"has a URL with {what}") as refused:
+        await run_batch(
+            client,
+            manifest(tmp_path / "none.csv", [""]),
+            workflow_id=DOCUMENT,
+            out=tmp_path / "other",
+            constants={"Document": url},
+        )
     assert "5ecre7" not in str(refused.value)
 
 
@@ -286,11 +304,20 @@ async def test_failures_of_a_manifest_elsewhere_run_as_a_new_batch(store, simula
 async def test_documents_are_planned_without_being_read(store, simulate, connect, tmp_path):
     client = connect(await simulate())
     directory = await begun(store, client, tmp_path, "unread", 3, limit=1)
-    signatures = ask(directory, "SELECT path, size, mtime_ns, inode, sha256 FROM files ORDER BY path")
-    assert [(path, size, mtime, inode) for path, size, mtime, inode, _ in signatures] == [
-        (f"s3://{BUCKET}/unread/{index}.txt", len(content(index)), 0, 0) for index in range(3)
+    signatures = ask(directory, "SELECT path, size, sha256 FROM files ORDER BY path")
+    assert [(path, size) for path, size, _ in signatures] == [
+        (f"s3://{BUCKET}/unread/{index}.txt", len(content(index))) for index in range(3)
     ]
     assert all(digest != sha256(content(index)) for index, (*_, digest) in enumerate(signatures))
+
+
+async def test_signatures_of_an_earlier_release_are_understood(store, simulate, connect, tmp_path):
+    """It kept a digest of URL, size and version alone."""
+    client = connect(await simulate())
+    directory = await begun(store, client, tmp_path, "older", 3, limit=1)
+    with closing(sqlite3.connect(directory / "ledger.db")) as ledger, ledger:
+        ledger.execute("UPDATE files SET mtime_ns = 0, inode = 0")
+    assert (await resume_batch(client, directory)).ok
 
 
 async def test_batch_killed_again_and_again_completes_each_document_once(store, tmp_path):

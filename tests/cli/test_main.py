@@ -452,6 +452,7 @@ def test_error_report_of_missing_key_names_environment_variable(opus):
     said = opus("audit", "2514", env={"OPUS_SERVICE_KEY": ""})
     assert said.code == 4
     assert "No service key: set OPUS_SERVICE_KEY. Keys are made in Opus" in said.err
+    assert "opus-async simulate -- COMMAND" in said.err
     assert "service_key" not in said.err
 
 

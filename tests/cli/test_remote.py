@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 
 import pytest
 from batch_command import DOCUMENT
@@ -114,6 +115,50 @@ def test_export_to_where_nothing_can_be_written_is_told(store, there, opus, plac
     said = opus("batch", "export", "b", "--format", "csv", "--output", place, env=there)
     assert (said.code, said.out) == (2, "")
     assert message in " ".join(said.err.split())
+
+
+def zipped(**members):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+    return packed.getvalue()
+
+
+def test_manifest_read_through_a_cache_names_documents_beside_it(store, there, process):
+    put_notes(store, "cached", 2)
+    store.put(BUCKET, "cached/m.csv", b"key,Document\nK0,note-0.txt\nK1,note-1.txt\n")
+    where = f"simplecache::s3://{BUCKET}/cached/m.csv"
+    said = process("batch", "run", where, "--workflow", DOCUMENT, "--out", "b", env=there)
+    assert said.code == 0, said.err
+    assert "completed  2" in said.out
+
+
+def test_manifest_inside_of_a_file_has_nothing_beside_it(store, there, process):
+    put_notes(store, "packed", 1)
+    document = f"s3://{BUCKET}/packed/note-0.txt"
+    table = f"key,Document\nK0,{document}\nK1,note-0.txt\nK2,zip://a.txt::s3://{BUCKET}/packed/m.zip\n"
+    store.put(BUCKET, "packed/m.zip", zipped(m_csv=table, a_txt="packed"))
+    where = f"zip://m.csv::s3://{BUCKET}/packed/m.zip"
+    words = ("batch", "run", where, "--workflow", DOCUMENT, "--out", "b", "--allow-outside")
+    refused = process(*words, env=there)
+    assert refused.code == 2
+    told = " ".join(refused.err.split())
+    assert "1 of 3 rows cannot be run" in told
+    assert f"'note-0.txt' beside the manifest, which lies inside of another file, '{where}'" in told
+    assert "line 3" in told
+    assert "name the document by its whole URL" in told
+    said = process(*words, "--skip-invalid", env=there)
+    assert said.code == 1, said.err
+    assert "completed  2" in said.out
+
+
+@pytest.mark.parametrize("where", ["zip://*.txt::s3://{}/listed/m.zip", "zip://in::s3://{}/listed/m.zip"])
+def test_documents_inside_of_a_file_are_not_listed(store, there, process, where):
+    store.put(BUCKET, "listed/m.zip", zipped(**{"in/a_txt": "packed", "b_txt": "packed"}))
+    said = process("batch", "run", where.format(BUCKET), "--workflow", DOCUMENT, "--out", "b", env=there)
+    assert said.code == 2
+    assert "inside of another file, which is not listed" in " ".join(said.err.split())
 
 
 def test_load_test_takes_documents_from_a_store(store, there, process):

@@ -106,13 +106,32 @@ def test_what_is_wrong_with_a_document_on_a_server_is_told(web, to, process, way
 
 
 def test_rows_name_documents_on_a_server(web, to, process, tmp_path):
-    (tmp_path / "m.csv").write_text(f"Document\n{web.url}/ranges/a.txt\n{web.url}/plain/b.txt?version=3\n")
+    (tmp_path / "m.csv").write_text(f"Document\n{web.url}/ranges/a.txt\n{web.url}/plain/b.txt\n")
     words = ("batch", "run", "m.csv", "--workflow", DOCUMENT, "--out", "b")
     refused = process(*words, env={**to, **web.trust})
     assert refused.code == 2
     assert "--allow-outside" in refused.err
     said = process(*words, "--allow-outside", env={**to, **web.trust})
     assert said.code == 0, said.err
+
+
+def test_query_is_kept_where_it_is_allowed_and_is_still_told_nowhere(web, to, process, tmp_path):
+    query = f"?id={ACCESS}"
+    table = f"key,Document\nK0,{web.url}/plain/a.txt{query}\nK1,{web.url}/gone/b.txt{query}\n"
+    (tmp_path / "m.csv").write_text(table)
+    words = ("batch", "run", "m.csv", "--workflow", DOCUMENT, "--out", "b", "--allow-outside", "--debug")
+    refused = process(*words, env={**to, **web.trust})
+    assert refused.code == 2
+    assert "--allow-queries" in refused.err
+    said = process(*words, "--allow-queries", "--skip-invalid", env={**to, **web.trust})
+    assert (said.code, "/gone/b.txt" in said.out + said.err) == (1, True)
+    assert ACCESS not in refused.out + refused.err + said.out + said.err
+    kept = {path.name for path in (tmp_path / "b").iterdir() if ACCESS.encode() in path.read_bytes()}
+    assert kept == {"ledger.db", "failures.jsonl"}, "the rows themselves, to be run again"
+    (tmp_path / "m.csv").write_text(table.replace("/gone/", "/ranges/"))
+    again = process("batch", "retry", "b", "--debug", env={**to, **web.trust})
+    assert again.code == 0, again.err
+    assert ACCESS not in again.out + again.err
 
 
 def test_certificate_that_nobody_trusts_is_told(web, to, process):

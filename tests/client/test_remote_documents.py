@@ -267,9 +267,10 @@ PLATFORM = {"base_url": "https://opus.bank.example", "vendor_domain": "opus.com"
         ("https://opus.com/a.pdf", True),
         (" HTTPS://FILES.OPUS.COM/a.pdf", True),
         ("https://opus.bank.example/files/a.pdf", True),
-        ("http://127.0.0.1:8000/media/a.pdf", True),
+        ("http://opus.bank.example/files/a.pdf", True),
         ("https://[/a.pdf", True),
         ("https://docs.bank.example/a.pdf", False),
+        ("http://docs.bank.example/a.pdf", False),
         ("https://notopus.com/a.pdf", False),
         ("https://files.opus.com.example/a.pdf", False),
         ("https://files.opus.com@example/a.pdf", False),
@@ -277,6 +278,12 @@ PLATFORM = {"base_url": "https://opus.bank.example", "vendor_domain": "opus.com"
 )
 def test_urls_of_the_platform_are_sent_as_they_are(url, is_file):
     assert is_platform_file(url, **PLATFORM) is is_file
+
+
+@pytest.mark.parametrize(("port", "is_file"), [(8000, True), (8001, False)])
+def test_urls_of_a_simulator_are_told_from_those_of_other_servers_by_their_port(port, is_file):
+    url = f"http://127.0.0.1:{port}/media/a.pdf"
+    assert is_platform_file(url, base_url="http://127.0.0.1:8000", vendor_domain="opus.com") is is_file
 
 
 async def test_file_of_the_platform_is_sent_as_it_is(simulate, connect):

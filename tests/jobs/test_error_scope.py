@@ -25,10 +25,12 @@ from opus_async.errors import (
     QuotaExhausted,
     RateLimited,
     ServerError,
+    StoreUnavailable,
     TransportError,
     UploadError,
     ValidationFailed,
 )
+from opus_async.input_problems import InputProblem, ProblemCode
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 
 BIND, PREPARE, CREATE, START = STAGES.bind, STAGES.prepare, STAGES.create, STAGES.start
@@ -49,6 +51,16 @@ def lost(obstacle, *, sent=False, storage=False, stage=CREATE):
     error = TransportError("no", request_sent=sent, retryable=False, obstacle=obstacle, stage=stage)
     error.storage = storage
     return error
+
+
+def store_fails(stage, *, others_read=False):
+    error = StoreUnavailable("no", document="s3://b/a.pdf", store="s3://b", others_read=others_read)
+    return error.located(stage=stage)
+
+
+def denied(stage, other=ProblemCode.FILE_DENIED):
+    codes = (ProblemCode.FILE_DENIED, other)
+    return InvalidInputs([InputProblem("no", code=code, file="s3://b/a.pdf") for code in codes], stage=stage)
 
 
 def short():
@@ -93,6 +105,12 @@ def short():
         (lost(Obstacle.REDIRECT, sent=True, stage=COLLECT), Scope.ASK),
         (lost(Obstacle.TOO_LARGE, sent=True), Scope.ROW),
         (lost(Obstacle.REQUEST), Scope.ROW),
+        (store_fails(BIND), Scope.OTHERS_TELL),
+        (store_fails(PREPARE), Scope.OTHERS_TELL),
+        (store_fails(PREPARE, others_read=True), Scope.ROW),
+        (store_fails(WATCH), Scope.ROW),
+        (denied(BIND), Scope.OTHERS_TELL),
+        (denied(BIND, ProblemCode.NO_FILE), Scope.ROW),
         (TransportError("no", request_sent=True), Scope.ROW),
         (ProtocolError("no", stage=COLLECT), Scope.ROW),
         (InvalidInputs(["no"]), Scope.ROW),

@@ -6,6 +6,7 @@ import io
 
 from fake_platform import STAGES
 
+from opus_async.events import RequestKind
 from opus_async.load.api import spec_of
 from opus_async.load.display import LoadProgress, PlainLoadDisplay
 from opus_async.load.recorder import Recorder
@@ -33,7 +34,7 @@ def progress_of(*, warm_up=0.0):
 def test_progress_tells_totals_and_percentiles():
     progress, recorder = progress_of()
     recorder.dropped(1.0, DropReason.MAX_IN_FLIGHT)
-    recorder.answered("status", 429, 0.1)
+    recorder.answered("status", RequestKind.POLL, 429, 0.0, 0.1)
     totals, latency = progress.lines()
     assert totals == ("2 s: 3 of 500 started, 1 completed, 1 in flight, 1 failed, 1 dropped, 1 times 429")
     assert latency.startswith("end to end p50 2")

@@ -365,11 +365,31 @@ async def test_validation_of_jsonl_reports_misspelt_columns_and_options(opened, 
     told = [problem.message for problem in found.errors]
     assert told == [
         "column 'Key' is empty, and --key takes the key from it",
-        "column 'Treshold' fills no input, and nothing fills 'Threshold'",
+        "column 'Treshold' fills no input, and nothing fills 'Threshold' in this row",
         "--key names the column 'Key', which the manifest does not have",
         "--title names the column 'Nmu', which the manifest does not have",
     ]
     assert found.doomed
+
+
+async def test_validation_of_jsonl_refuses_the_row_whose_column_is_misspelt(opened, place):
+    good = {"Document": "docs/b.txt", "Threshold": 0.5}
+    manifest = jsonl(
+        place / "m.jsonl",
+        good,
+        {"Document": "docs/b.txt", "Treshold": 0.1},
+        {**good, "Treshold": 0.2},  # fills all that it could mean
+        {"Document": "docs/b.txt", "Remark": "none"},
+    )
+    found = await checked(await opened(), manifest)
+    problem = only(found)
+    assert problem.message == "column 'Treshold' fills no input, and nothing fills 'Threshold' in this row"
+    assert (problem.where, problem.input, found.valid) == ("line 2", "Threshold", 3)
+    assert problem.fix.startswith("--map Treshold=Threshold, or --map Treshold=")
+
+    binding = {"columns": {"Treshold": "Threshold"}}
+    mapped = jsonl(place / "m.jsonl", good, {"Document": "docs/b.txt", "Treshold": 0.1})
+    assert (await checked(await opened(), mapped, binding=binding)).ok
 
 
 async def test_validation_counts_unreadable_line_as_bad_row_and_checks_the_others(opened, place):

@@ -8,8 +8,9 @@ import logging
 import pytest
 from virtual_time import run_virtual
 
-from opus_async.events import FailureClass, RequestKind, RequestRetried
-from opus_async.transport.dispatch import Dispatcher
+from opus_async.events import FailureClass, HostTroubled, RequestKind, RequestRetried
+from opus_async.metrics.progress import Progress
+from opus_async.transport.dispatch import EVERY_EVENT, Dispatcher, Only, Relay
 
 
 def event(number: int = 1) -> RequestRetried:
@@ -32,9 +33,44 @@ def plainly(listener):
     return listen
 
 
-def test_dispatcher_without_listeners_is_not_active():
-    assert not Dispatcher().active
-    assert Dispatcher([print]).active
+def test_dispatcher_without_listeners_hears_nothing():
+    assert not Dispatcher().heard
+    assert RequestRetried in Dispatcher([print]).heard
+
+
+async def test_dispatcher_tells_a_listener_only_the_kinds_of_events_that_it_hears():
+    everything, outages, retries = [], [], []
+    notifier = Dispatcher([Only(outages.append, frozenset({HostTroubled}))])
+    assert notifier.heard == {HostTroubled}
+    told = event()
+    notifier(told)
+    with notifier.listening(Only(retries.append, frozenset({RequestRetried}))):
+        assert notifier.heard == {HostTroubled, RequestRetried}
+        notifier(told)
+        with notifier.listening(everything.append):
+            assert notifier.heard == EVERY_EVENT
+            notifier(told)
+    notifier(told)
+    assert (everything, outages, retries) == ([told], [], [told, told])
+    assert notifier.heard == {HostTroubled}
+
+
+async def test_dispatcher_awaits_a_coroutine_listener_that_hears_some_kinds():
+    heard = Recorder()
+    notifier = Dispatcher([Only(heard, frozenset({RequestRetried}))])
+    notifier(event())
+    await notifier.close()
+    assert heard.heard == [event().attempt]
+
+
+def test_dispatcher_keeps_several_meters_and_those_of_a_relay():
+    notifier, first, second = Dispatcher(), Progress(), Progress()
+    relay = Relay(notifier, [])
+    with notifier.metering(first):
+        with notifier.metering(second):
+            assert relay.meters == [first, second]
+        assert notifier.meters == [first]
+    assert relay.meters == notifier.meters == []
 
 
 async def test_dispatcher_calls_plain_listeners_at_once():

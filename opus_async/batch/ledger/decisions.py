@@ -17,6 +17,7 @@ from opus_async.batch.ledger.transitions import When
 from opus_async.batch.rows import UNBILLED, RowState
 from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus
+from opus_async.remote.contents import CONTENT
 
 RETRIED = UNBILLED | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
@@ -104,7 +105,7 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
         change[state] -= count
         change[RowState.PLANNED] += count
     # What the platform prepared may be why they failed: it is prepared anew, which costs time and no bill.
-    store.connection.execute("DELETE FROM memory")
+    store.connection.execute("DELETE FROM memory WHERE substr(name, 1, ?) <> ?", (len(CONTENT), CONTENT))
     return change
 
 

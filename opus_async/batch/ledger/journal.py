@@ -182,7 +182,7 @@ class SqliteJournal:
         poll_at = when.at + poll_in
         again = held.state is RowState.WAITING
         step = transitions.parked(lease.row, when, status, timings, poll_at, again=again)
-        self.leases.let_go(lease)
+        self.leases.drop(held)
         await self._move(
             held, RowState.WAITING, partial(Store.step, step=step), lambda _: self._poll_by(poll_at)
         )
@@ -193,7 +193,7 @@ class SqliteJournal:
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
-        self.leases.let_go(lease)
+        self.leases.drop(held)
         await self._move(held, result.state, partial(record, lease.row, self.when(), result))
         return Receipt.WRITTEN
 

@@ -103,9 +103,13 @@ class LeaseTable:
         return held if until is None or self._now() < until else None
 
     def let_go(self, lease: RowLease) -> None:
-        """Give back the row that is held by this lease."""
-        if self.held_by(lease):
-            del self._held[lease.row]
+        """Give back the row that is held by this lease, if it is."""
+        if held := self.held_by(lease):
+            self.drop(held)
+
+    def drop(self, held: HeldRow) -> None:
+        """Give back a row that is held."""
+        del self._held[held.row.id]
 
     def returned(self, count: int) -> list[int]:
         """Numbers of rows, so many at most, that come back from leases that have ended."""

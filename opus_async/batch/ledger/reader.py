@@ -277,7 +277,7 @@ class LedgerReader:
                 raise to_ledger_error(error, self.directory / RESULTS) from None
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
         if hashlib.sha256(line).hexdigest() == digest:
-            result: dict[str, Any] = json.loads(line)
+            result: dict[str, Any] = json.loads(line.decode())  # of bytes it would guess the encoding
             if result["key"] == key:
                 return result
         raise LedgerError(

@@ -44,7 +44,7 @@ SUBMITTED_WAIT = 0.1
 """Seconds that operations nobody waits for wait for one that somebody does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: two of each for every row, and that takes thrice as long
 class _Operation:
     work: Work[Any]
     future: asyncio.Future[Any] | None = None
@@ -52,7 +52,7 @@ class _Operation:
     exclusive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Outcome:
     operation: _Operation
     result: Any = None
@@ -243,9 +243,13 @@ class Writer:
         self._urgent.clear()
         self._at_once.clear()
         group: list[Step | _Operation] = []
-        while self._queue and len(group) < GROUP and not (group and _is_exclusive(self._queue[0])):
+        while self._queue and len(group) < GROUP:
+            first = self._queue[0]
+            exclusive = isinstance(first, _Operation) and first.exclusive
+            if exclusive and group:
+                break
             group.append(self._queue.popleft())
-            if _is_exclusive(group[0]):
+            if exclusive:
                 break
         if self._queue:
             self._hurry()
@@ -284,10 +288,6 @@ async def _to_its_end(future: asyncio.Future[Any]) -> None:
     if cancelled is not None:
         raise cancelled
     future.result()
-
-
-def _is_exclusive(item: Step | _Operation) -> bool:
-    return isinstance(item, _Operation) and item.exclusive
 
 
 def _in_one_commit(store: Store, group: list[Step | _Operation]) -> list[_Outcome]:

@@ -25,7 +25,7 @@ from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import RecordCheck
 from opus_async.manifests.validation.validate import validate
-from opus_async.platform import Platform
+from opus_async.platform import Cache, Platform
 from opus_async.remote_urls import Place, place_of
 from opus_async.text import counted, plural
 
@@ -34,7 +34,7 @@ _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 _IN_PYTHON = (
     "In Python, --map is columns={...}, --set is constants={...}, --allow-outside is allow_outside=True, "
-    "--accept-second-bill is accept_second_bill=True."
+    "--allow-queries is allow_queries=True, --accept-second-bill is accept_second_bill=True."
 )
 
 
@@ -72,13 +72,19 @@ class Found:
 
 
 async def found(
-    meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
+    meta: ManifestMeta,
+    moved: str | PathLike[str] | None,
+    rules: ManifestPolicy,
+    watching: BatchObserver,
+    *,
+    anew: bool,
 ) -> Found:
     """Open the manifest of a batch that is resumed, and tell whether it is to be planned again.
 
     Args:
         meta: What the ledger knows of its manifest.
         moved: Where it is now; None for where it was.
+        rules: What is tolerated of it.
         watching: Told when it is gone.
         anew: Whether to plan it again although it is the same.
 
@@ -89,7 +95,7 @@ async def found(
     if moved is not None:
         source = replace(source, manifest=ManifestSource.of(moved).manifest)
     try:
-        manifest = await asyncio.to_thread(opened, source)
+        manifest = await asyncio.to_thread(opened, source, rules)
     except ManifestError as error:
         if moved is not None:
             raise
@@ -100,7 +106,7 @@ async def found(
     return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 
 
-def opened(source: ManifestSource) -> Manifest:
+def opened(source: ManifestSource, rules: ManifestPolicy) -> Manifest:
     """Open a manifest."""
     return open_manifest(
         source.manifest,
@@ -108,6 +114,7 @@ def opened(source: ManifestSource) -> Manifest:
         delimiter=source.delimiter,
         encoding=source.encoding,
         pad_short_rows=source.pad_short_rows,
+        allow_query=rules.allow_queries,
     )
 
 
@@ -193,6 +200,7 @@ async def planned_in(
     manifest: Manifest,
     binding: Binding,
     store: BatchStore,
+    memory: Cache,
     watching: BatchObserver,
     *,
     world: Mapping[str, Any],
@@ -209,6 +217,7 @@ async def planned_in(
         manifest: What is planned.
         binding: From its cells to inputs.
         store: Where.
+        memory: Tells what was sent of documents elsewhere.
         watching: Who is told.
         world: As in :func:`opus_async.batch.planning.plan.plan`.
         problems: Index -> problem of rows that are planned as failed.
@@ -226,7 +235,7 @@ async def planned_in(
             manifest,
             binding,
             store,
-            digests=FileDigests(store),
+            digests=FileDigests(store, memory),
             problems=problems,
             world=world,
             accept_second_bill=rules.accept_second_bill,
@@ -290,8 +299,8 @@ def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     if edited > 0:
         raise ManifestError(
             f"{counted(edited, 'row that has run comes', 'rows that have run come')} again under other keys, "
-            "because their files hold something else now or another column names them: they would be billed "
-            f"again. Nothing was sent. {way_out}"
+            "because their files hold something else now, documents elsewhere have another version, or "
+            f"another column names them: they would be billed again. Nothing was sent. {way_out}"
         ).advised(*ACCEPT_SECOND_BILL)
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(

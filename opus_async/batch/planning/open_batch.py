@@ -39,6 +39,7 @@ from opus_async.manifests.validation.estimate import ThroughputAssumptions
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.validate import validate
 from opus_async.remote.facts import remembered
+from opus_async.remote.patience import patient
 
 
 async def start(
@@ -72,19 +73,12 @@ async def start(
         OpusError: The workflow cannot be read.
     """
     refuse_batch(directory)
-    with remembered():
-        setup = await _planned(
-            client,
-            directory,
-            spec,
-            source,
-            settings=settings,
-            rules=rules,
-            watching=watching,
-            goal=goal,
-            engine=engine,
-        )
-    return await run_session(client, setup)
+    with patient(client.patience):
+        with remembered():
+            setup = await _planned(
+                client, directory, spec, source, settings=settings, rules=rules, watching=watching
+            )
+        return await run_session(client, replace(setup, goal=goal, engine=engine))
 
 
 async def _planned(
@@ -96,11 +90,9 @@ async def _planned(
     settings: RunSettings,
     rules: ManifestPolicy,
     watching: BatchObserver,
-    goal: SessionGoal,
-    engine: Engine,
 ) -> SessionSetup:
-    """Make the batch, and all that its first session needs."""
-    manifest = await asyncio.to_thread(opened, source)
+    """Make the batch, and all that its first session needs; how far that goes is not said yet."""
+    manifest = await asyncio.to_thread(opened, source, rules)
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
     try:
@@ -111,7 +103,14 @@ async def _planned(
         asked = fingerprint(spec, lifecycle.platform)
         world = world_of(asked)
         columns = await planned_in(
-            manifest, binding, ledger, watching, world=world, problems=problems, rules=rules
+            manifest,
+            binding,
+            ledger,
+            ledger.journal.cache,
+            watching,
+            world=world,
+            problems=problems,
+            rules=rules,
         )
         await ledger.confirm_plan(
             **session_facts(client, spec, binding, settings=settings, rules=rules, fingerprint=asked),
@@ -132,8 +131,6 @@ async def _planned(
             watching=watching,
             world=world,
             rules=rules,
-            goal=goal,
-            engine=engine,
         )
     except BaseException:
         await ledger.close()
@@ -163,8 +160,8 @@ async def validate_manifest(
     on_progress: Callable[[int], object] | None,
 ) -> Validation:
     """Check every row of a manifest and stop there; see :mod:`opus_async.manifests.validation.validate`."""
-    with remembered():
-        manifest = await asyncio.to_thread(opened, source)
+    with patient(client.patience), remembered():
+        manifest = await asyncio.to_thread(opened, source, rules)
         lifecycle = await open_workflow(client, spec, None)
         return await validate(
             manifest,

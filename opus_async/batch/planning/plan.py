@@ -20,7 +20,7 @@ from opus_async.manifests.binding.row_keys import given_key, row_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.model import Unreadable
-from opus_async.remote_urls import Place
+from opus_async.remote_urls import Place, kept_name
 from opus_async.text import counted
 
 ItemT = TypeVar("ItemT")
@@ -76,20 +76,22 @@ async def plan(
     unread = _Unread(manifest.path.name)
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
-        rows = await asyncio.gather(
-            *(
-                _row(
-                    record,
-                    binding,
-                    manifest.base,
-                    digests,
-                    store,
-                    columns=manifest.columns or (),
-                    problem=problems.get(record.index),
-                )
-                for record in chunk
+        planning = [
+            _row(
+                record,
+                binding,
+                manifest.base,
+                digests,
+                store,
+                columns=manifest.columns or (),
+                problem=problems.get(record.index),
             )
-        )
+            for record in chunk
+        ]
+        if binding.files.any_named:
+            rows = await asyncio.gather(*planning)
+        else:  # then nothing is waited for, and a task for each row costs more than the row
+            rows = [await row for row in planning]
         pairs = zip(rows, chunk, strict=True)
         rows = [_with_past(row, record, world, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)
@@ -185,7 +187,8 @@ async def _digest(path: NamedFile, digests: FileDigests, store: BatchStore) -> s
     try:
         return await digests.of(path)
     except InvalidInputs:
-        known = (await store.recall_files([str(path)])).get(str(path))
+        name = kept_name(path)
+        known = (await store.recall_files([name])).get(name)
         if known is None:
             raise
         return known[3]

@@ -34,9 +34,10 @@ from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.remote.facts import remembered
+from opus_async.remote.patience import patient
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeChanges:
     """What shall be other than it was, of a batch that is there.
 
@@ -48,6 +49,7 @@ class ResumeChanges:
         force: Whether what changes results may differ from what the batch was planned with.
         accept_second_bill: Whether rows may run again that have run, or may have.
         allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
+        allow_queries: Whether http(s) URLs may have a query, if they might not so far.
         goal: How far this session goes.
     """
 
@@ -57,6 +59,7 @@ class ResumeChanges:
     force: bool = False
     accept_second_bill: bool = False
     allow_outside: bool = False
+    allow_queries: bool = False
     goal: SessionGoal = EVERYTHING
 
 
@@ -91,8 +94,8 @@ async def resume(
     )
     try:
         _tell_opened(ledger, watching)
-        with remembered():
-            setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
+        with patient(client.patience), remembered():
+            setup = await _Resume(client, directory, ledger, changes, watching, retry).setup()
         if setup is None:
             await ledger.close()
             if "price" in changes.settings:
@@ -101,7 +104,8 @@ async def resume(
     except BaseException:
         await ledger.close()
         raise
-    return await run_session(client, setup)
+    with patient(client.patience):
+        return await run_session(client, replace(setup, goal=changes.goal, engine=engine))
 
 
 def _tell_opened(ledger: SqliteLedger, watching: BatchObserver) -> None:
@@ -130,14 +134,19 @@ class _Resume:
     changes: ResumeChanges
     watching: BatchObserver
     retry: Sequence[RowState]
-    engine: Engine
 
     async def setup(self) -> SessionSetup | None:
         """Plan what is to be planned, and set up the session; None when nothing is left to do."""
         changes, meta = self.changes, self.ledger.meta
         spec = replace(meta.order, **changes.spec)
         settings = meta.settings.changed(changes.settings)
-        rows = await self._found(meta, spec)
+        rules = replace(
+            meta.rules,
+            accept_second_bill=changes.accept_second_bill,
+            allow_outside=changes.allow_outside or meta.rules.allow_outside,
+            allow_queries=changes.allow_queries or meta.rules.allow_queries,
+        )
+        rows = await self._found(meta, spec, rules)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
             if settings.price != meta.settings.price:  # nothing is left but to tell what it has cost
                 await self.ledger.set_facts(settings=replace(meta.settings, price=settings.price).as_facts())
@@ -150,11 +159,6 @@ class _Resume:
         world = world_of(asked)
         await self._refuse_unreachable(world)
         self._refuse_other_results(meta.fingerprint.as_facts(), asked)
-        rules = replace(
-            meta.rules,
-            accept_second_bill=changes.accept_second_bill,
-            allow_outside=changes.allow_outside or meta.rules.allow_outside,
-        )
         binding = bind(
             spec,
             lifecycle,
@@ -180,16 +184,14 @@ class _Resume:
             watching=self.watching,
             world=world,
             rules=rules,
-            goal=changes.goal,
-            engine=self.engine,
         )
 
-    async def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
+    async def _found(self, meta: BatchMeta, spec: BatchSpec, rules: ManifestPolicy) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
         before = meta.order
         reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
         anew = bool(self.retry) or not reads_alike
-        rows = await found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
+        rows = await found(meta.manifest, self.changes.manifest, rules, self.watching, anew=anew)
         if not reads_alike and rows.to_plan is None:
             raise ManifestError(
                 "The manifest cannot be read, and its rows would have to be read anew for what is given now "
@@ -219,6 +221,7 @@ class _Resume:
                 rows.to_plan,
                 binding,
                 ledger,
+                ledger.journal.cache,
                 self.watching,
                 world=world,
                 rules=rules,

@@ -10,13 +10,12 @@ from typing import Any
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, RunSettings, SessionGoal
+from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, RunSettings
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.running.session import (
-    Engine,
     SessionSetup,
     ended_because,
     reason_of,
@@ -27,9 +26,11 @@ from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.cost import cost_of
+from opus_async.metrics.progress import RARE
 from opus_async.remote_urls import Place
 from opus_async.reporting.costs import money
 from opus_async.text import counted
+from opus_async.transport.dispatch import Only
 
 
 def session_facts(
@@ -63,10 +64,8 @@ def session_setup(
     watching: BatchObserver,
     world: Mapping[str, Any],
     rules: ManifestPolicy,
-    goal: SessionGoal,
-    engine: Engine,
 ) -> SessionSetup:
-    """Everything a session on this ledger needs."""
+    """Everything a session on this ledger needs that goes all the way, in this process."""
     return SessionSetup(
         directory=directory,
         store=ledger,
@@ -79,8 +78,6 @@ def session_setup(
         watching=watching,
         world=world,
         accept_second_bill=rules.accept_second_bill,
-        goal=goal,
-        engine=engine,
     )
 
 
@@ -98,7 +95,7 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
         until_ordered=setup.goal.until_ordered,
     )
     _tell_goal(setup)
-    with client.listening(setup.progress):
+    with client.metering(setup.progress), client.listening(Only(setup.progress, RARE)):
         counts = await work(setup)
     reason = reason_of(setup, counts)
     return BatchResult(

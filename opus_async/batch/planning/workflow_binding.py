@@ -54,7 +54,7 @@ def bind(
         spec: Mapping, constants and templates.
         lifecycle: Its platform is open.
         kind: Of the manifest.
-        rules: Whether cells may name files outside of the manifest's folder.
+        rules: What cells may name.
         constants: In place of those of the spec: files in them have full paths.
         constants_in_digest: As in :class:`opus_async.manifests.binding.binding.Binding`.
 
@@ -72,6 +72,7 @@ def bind(
         version_id=spec.version_id,
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
+        allow_queries=rules.allow_queries,
         constants_in_digest=constants_in_digest,
         habits=spec.habits,
         is_platform_file=lifecycle.platform.has_file,

@@ -9,6 +9,8 @@ from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.platform import Cache
+from opus_async.remote.patience import Patience
+from opus_async.transport.dispatch import Meter
 
 
 class Client(Protocol):
@@ -26,8 +28,15 @@ class Client(Protocol):
     def retry(self) -> RetryPolicy:
         """What happens when a request fails: kept in the ledger."""
 
+    @property
+    def patience(self) -> Patience:
+        """How long stores are waited for in which documents lie."""
+
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events for as long as the block lasts."""
+
+    def metering(self, meter: Meter) -> AbstractContextManager[None]:
+        """Tell this meter of every answer and stage for as long as the block lasts."""
 
     def lifecycle(
         self,

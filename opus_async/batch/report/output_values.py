@@ -50,9 +50,10 @@ class OutputCounter:
                 if name in self._counts or len(self._counts) >= _MOST_NAMES:
                     continue
                 counts = self._counts[name] = Counter()
-            if _is_word(value):
-                counts[_folded(value)] += 1
-            if not _is_word(value) or len(counts) > FEW:
+            word = _word(value)
+            if word is not None:
+                counts[word] += 1
+            if word is None or len(counts) > FEW:
                 self._counts[name] = None  # from now on it is passed over
 
     def found(self) -> list[OutputValues]:
@@ -72,19 +73,21 @@ def count_values(results: Iterable[Mapping[str, Any]]) -> list[OutputValues]:
     return counter.found()
 
 
-def _is_word(value: Any) -> bool:
-    """Whether a value can be one of few: short, and neither a list nor an object."""
-    return len(value) <= _LONG if isinstance(value, str) else not isinstance(value, list | dict)
-
-
 def _different(counts: Counter[_Value]) -> int:
     """How many different values there are; yes and no always may be counted."""
     return 1 if all(kind is bool for kind, _ in counts) else len(counts)
 
 
-def _folded(value: Any) -> _Value:
-    """What is counted as the same value: true is no 1, and null says as much as an empty text."""
-    return (str, (value or "").strip()) if isinstance(value, str | None) else (type(value), value)
+def _word(value: Any) -> _Value | None:
+    """What is counted as the same value: true is no 1, and null says as much as an empty text.
+
+    None for a value that cannot be one of few: a long text, a list, an object.
+    """
+    if isinstance(value, str):
+        return (str, value.strip()) if len(value) <= _LONG else None
+    if value is None:
+        return (str, "")
+    return None if isinstance(value, (list, dict)) else (type(value), value)
 
 
 def _text(value: Any) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from opus_async.batch.ports import RowJournal
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests.binding.row_files import NamedFile
-from opus_async.manifests.file_digests import (
-    FileDigests,
-    FileSignature,
-    remote_signature,
-    stat_signature,
-)
-from opus_async.remote_urls import RemoteFile
+from opus_async.manifests.file_digests import FileDigests, FileSignature, stat_signature
+from opus_async.manifests.remote_digests import is_same_version, remote_facts, same_content, signature_of
+from opus_async.remote.facts import RemoteFacts
+from opus_async.remote.found import Found
+from opus_async.remote_urls import RemoteFile, kept_name
 
 
 class FileChangeCheck:
@@ -30,28 +29,38 @@ class FileChangeCheck:
         self._journal = journal
         self._hasher = FileDigests()
 
-    async def check(self, paths: Sequence[NamedFile]) -> None:
+    async def check(self, paths: Sequence[NamedFile]) -> Found:
         """Compare files with what they were when the batch was planned.
+
+        Returns:
+            What was found of documents elsewhere.
 
         Raises:
             InvalidInputs: One holds something else now; nothing was sent. What is missing is found by others.
+            StoreUnavailable: The store of a document gives no answer.
         """
+        found: dict[RemoteFile, RemoteFacts] = {}
         if not paths:
-            return
-        known = await self._journal.known_files([str(path) for path in paths])
+            return found
+        known = await self._journal.known_files([kept_name(path) for path in paths])
         changed = []
         for path in paths:
-            before = known.get(str(path))
-            if before is not None and await self._differs(path, before):
+            before = known.get(kept_name(path))
+            if before is None:
+                continue
+            if isinstance(path, RemoteFile):
+                with suppress(InvalidInputs):
+                    found[path] = await remote_facts(path, anew=True)
+                differs = path in found and await self._is_other_document(path, found[path], before)
+            else:
+                differs = await self._differs(path, before)
+            if differs:
                 changed.append(_changed(path))
         if changed:
             raise InvalidInputs(changed)
+        return found
 
-    async def _differs(self, path: NamedFile, before: FileSignature) -> bool:
-        if isinstance(path, RemoteFile):
-            with suppress(InvalidInputs):
-                return await remote_signature(path, anew=True) != before
-            return False
+    async def _differs(self, path: Path, before: FileSignature) -> bool:
         try:
             found = os.stat(path)  # noqa: PTH116 - a thread costs more, and the upload does the same next
         except OSError:
@@ -59,6 +68,11 @@ class FileChangeCheck:
         if stat_signature(found) == before[:3]:
             return False
         return found.st_size != before[0] or await self._hasher.of(path) != before[3]
+
+    async def _is_other_document(self, file: RemoteFile, now: RemoteFacts, before: FileSignature) -> bool:
+        if is_same_version(signature_of(file, now), before):
+            return False
+        return not await same_content(file, now, before, self._journal.cache)
 
 
 def _changed(path: NamedFile) -> InputProblem:

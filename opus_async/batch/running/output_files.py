@@ -17,11 +17,11 @@ from typing import Any
 
 from opus_async.batch.rows import FetchedFile
 from opus_async.disk import make_directory, replace
-from opus_async.errors import OpusError, first_error
+from opus_async.errors import OpusError
 from opus_async.filenames import safe_folder, safe_name, safe_text
 from opus_async.layout import OUTPUTS
 from opus_async.platform import Platform
-from opus_async.tasks import start_in
+from opus_async.tasks import in_order
 from opus_async.transport.part_file import numbered, unwritable
 
 STAGE = "download"
@@ -73,16 +73,13 @@ class Outputs:
             await asyncio.to_thread(shutil.rmtree, home / _UNFINISHED, ignore_errors=True)
 
     async def _fetch_all(self, files: Sequence[tuple[str, str]], home: Path) -> tuple[FetchedFile, ...]:
-        names = file_names(files)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    start_in(group, self._fetched_or_error, output, url, home / name)
-                    for (output, url), name in zip(files, names, strict=True)
-                ]
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-        done = [task.result() for task in tasks]
+        wanted = list(zip(files, file_names(files), strict=True))
+
+        async def fetched(one: tuple[tuple[str, str], str]) -> FetchedFile | OpusError:
+            (output, url), name = one
+            return await self._fetched_or_error(output, url, home / name)
+
+        done = await in_order(fetched, wanted)
         for error in done:
             if isinstance(error, OpusError):
                 raise error

@@ -99,6 +99,8 @@ def _with_error(
 
 def add_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
     """Seconds per stage over all the processes that worked on a row."""
+    if not before:
+        return {stage: round(seconds, 4) for stage, seconds in now.items()}
     return {
         stage: round(before.get(stage, 0.0) + now.get(stage, 0.0), 4)
         for stage in dict.fromkeys((*before, *now))

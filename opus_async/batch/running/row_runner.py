@@ -18,17 +18,19 @@ from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.requests import RequestFactory
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.batch.running.row_task import Phase, RowTask
-from opus_async.errors import JobPaused, LedgerError, OpusError
+from opus_async.errors import JobPaused, LedgerError, OpusError, StoreUnavailable
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
-from opus_async.platform import JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
-from opus_async.remote.facts import remembered
+from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.remote.found import Found, with_found
+from opus_async.remote_urls import store_of
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -92,8 +94,13 @@ class RowRunner:
         self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
 
-    async def run(self, task: RowTask) -> RowResult | None:
-        """Run a row; returns how it ended, or None when it is parked, put aside or given back."""
+    async def run(self, task: RowTask) -> RowResult | JobRun | None:
+        """Run a row, or go on with one whose job is watched no more.
+
+        Returns:
+            How it ended; the run of its job while that is watched, to go on with it when it is ready; None
+            when the row is parked, put aside or given back.
+        """
         waits = Waits()
         while True:
             try:
@@ -116,9 +123,16 @@ class RowRunner:
             task.row, error, ordered=task.may_run, stages=self._platform.stages, status=task.status
         )
 
-    async def check_files(self, row: Row) -> None:
-        """Raise InvalidInputs where the files of a row are not what was planned."""
-        await self._file_changes.check(self._requests.files(row))
+    async def check_files(self, row: Row) -> Found:
+        """Raise InvalidInputs where the files of a row are not what was planned.
+
+        Returns:
+            What was found of its documents elsewhere: they need not be looked up again at once.
+        """
+        try:
+            return await self._file_changes.check(self._requests.files(row))
+        except StoreUnavailable as error:
+            raise error.located(stage=self._platform.stages.bind) from None
 
     def ends_within(self, seconds: float, task: RowTask) -> bool:
         """Whether a job that runs is to be expected to end within so many seconds."""
@@ -127,13 +141,20 @@ class RowRunner:
         age = asyncio.get_running_loop().time() - task.ordered_at
         return median(self._run_times) - age <= seconds
 
-    async def _run(self, task: RowTask) -> RowResult | None:
+    async def _run(self, task: RowTask) -> RowResult | JobRun | None:
         try:
-            outcome = await self._job(task)
+            come_to = await self._come_to(task)
         except Superseded:
             await task.begin_anew()
-            outcome = await self._job(task)
-        row = task.row
+            come_to = await self._begin(task)
+        return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
+
+    async def _come_to(self, task: RowTask) -> JobOutcome | JobRun:
+        run, task.watched = task.watched, None
+        return await self._begin(task) if run is None else await self._lifecycle.go_on(run)
+
+    async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
+        row = task.handed_out
         if isinstance(outcome.error, JobPaused):
             await self._park(task, outcome, outcome.error)
             return None
@@ -151,21 +172,23 @@ class RowRunner:
             row = replace(row, timings=add_wait(row.timings, waited))
         return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
 
-    async def _job(self, task: RowTask) -> JobOutcome:
+    async def _begin(self, task: RowTask) -> JobOutcome | JobRun:
         row = task.row
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
-        with remembered():  # what is looked up of documents to compare them, binding need not ask for again
-            if row.is_new:
-                await self.check_files(row)
-            return await self._lifecycle.run(
-                request,
-                index=row.index,
-                recovered=recovered,
-                journal=task,
-                on_paused=self._on_paused,
-                until_started=self._until_ordered,
-            )
+        if row.is_new:
+            found = await self.check_files(row)
+            if found:
+                task.stores = {store_of(file.url) for file in found}
+                request = with_found(request, found)
+        return await self._lifecycle.begin(
+            request,
+            index=row.index,
+            recovered=recovered,
+            journal=task,
+            on_paused=self._on_paused,
+            until_started=self._until_ordered,
+        )
 
     async def _park(self, task: RowTask, paused: JobOutcome, error: JobPaused) -> None:
         task.phase = Phase.ENDING
@@ -201,7 +224,7 @@ class RowRunner:
     async def _wait_out_shortage(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
         """Wait until this machine may have room again; whether the row is to go on from where it stands."""
         wait = waits.next_wait()
-        log.info("row %d: no %s left (%s); again in %s s", task.row.index, shortage, error, wait)
+        log.info("row %d: no %s left (%s); again in %s s", task.index, shortage, error, wait)
         if wait is None:
             told = error if isinstance(error, OpusError) and error.shortage else _no_more(shortage)
             self._fail_all(told)
@@ -213,17 +236,17 @@ class RowRunner:
     async def _result_of_error(self, task: RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
-            log.error("row %d: unexpected", task.row.index, exc_info=error)
+            log.error("row %d: unexpected", task.index, exc_info=error)
             surprise = OpusError(
                 gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
             )
             return self.failed(task, surprise)
         if fatal := await self._error_for_every_row(error):
-            log.warning("row %d: %s", task.row.index, fatal)
+            log.warning("row %d: %s", task.index, fatal)
             self._fail_all(fatal)
             return None
         if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
-            log.warning("row %d: %s; whether others meet it will show", task.row.index, error)
+            log.warning("row %d: %s; whether others meet it will show", task.index, error)
             task.settled = True
             if self._suspects.add(task, error):
                 self._fail_all(error)
@@ -249,6 +272,8 @@ def _no_more(shortage: str) -> OpusError:
 
 def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     """What is known of the job that a row has."""
+    if row.is_new and row.remote_id is None:
+        return NEW_JOB
     retry = None
     if row.asks_first:
         retry = RetryRequest(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from opus_async.batch.ports import Receipt, RowJournal
-from opus_async.batch.rows import Row, RowLease, RowState
+from opus_async.batch.rows import Row, RowState
 from opus_async.batch.running.observation_reports import ObservationReports
-from opus_async.jobs.shared_errors import SharedErrors
+from opus_async.jobs.job_run import JobRun
+from opus_async.jobs.shared_errors import SharedErrors, of_store
 from opus_async.models import JobStatus
 from opus_async.platform import IdTaken, JobTakenAway, Stages, StartDoubt
 
@@ -41,12 +42,16 @@ class RowTask:
         generation: Of the platform's API, by which a new job's id is known.
 
     Attributes:
+        lease: By what right the row is worked on.
         may_run: Whether the order to start may have left, in whatever process.
         ordered_at: When this process ordered its job, by the clock of the loop; None if it did not.
         parked: Whether it waited for a person when it was last known of it.
         phase: How far it has come here.
         settled: Whether the ledger knows how it stands, and need not be told that it was given back.
+        stores: Where its documents lie, as far as they lie elsewhere.
         status: The platform's last word on its job.
+        working: The task that works on it; None while its job is watched, and before it is begun.
+        watched: The run of its job while that is watched, and until it is gone on with.
     """
 
     __slots__ = (
@@ -61,12 +66,16 @@ class RowTask:
         "_stages",
         "_suspects",
         "_unchecked",
+        "lease",
         "may_run",
         "ordered_at",
         "parked",
         "phase",
         "settled",
         "status",
+        "stores",
+        "watched",
+        "working",
     )
 
     def __init__(
@@ -74,13 +83,14 @@ class RowTask:
         row: Row,
         journal: RowJournal,
         reports: ObservationReports[RowTask],
-        check_files: Callable[[Row], Awaitable[None]],
+        check_files: Callable[[Row], Awaitable[object]],
         suspects: SharedErrors[RowTask],
         *,
         handed_out: float,
         stages: Stages,
         generation: str,
     ) -> None:
+        self.lease = row.held
         self._row = row
         self._changes: dict[str, Any] = {}
         """Fields of the row that are others by now: few ask for it, and a copy costs more than a step."""
@@ -89,7 +99,10 @@ class RowTask:
         self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
         self.parked = row.state is RowState.WAITING
         self.settled = False
+        self.stores: Collection[str] = ()
         self.status = row.status
+        self.working: asyncio.Task[None] | None = None
+        self.watched: JobRun | None = None
         self._journal = journal
         self._reports = reports
         self._check_files = check_files
@@ -110,9 +123,14 @@ class RowTask:
         return self._row
 
     @property
-    def lease(self) -> RowLease:
-        """By what right the row is worked on."""
-        return self._row.held
+    def handed_out(self) -> Row:
+        """The row as it was handed out: what it is and what it has spent, whatever its job did since."""
+        return self._row
+
+    @property
+    def index(self) -> int:
+        """Its place in the manifest, from 0."""
+        return self._row.index
 
     def waited(self) -> float | None:
         """Seconds that the row has waited for a person; None when it does not."""
@@ -125,7 +143,7 @@ class RowTask:
         """A job exists that is not started."""
         require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
         self._changes |= {"remote_id": remote_id, "generation": self._generation}
-        self._suspects.passed(self._stages.prepare, self._stages.create)
+        self._suspects.passed(self._stages.prepare, self._stages.create, *self._stages_of_stores())
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform gave the job a second id."""
@@ -149,7 +167,13 @@ class RowTask:
         require_lease(receipt)
         orders = self._changes.get("orders", self._row.orders)
         self._changes |= {"state": RowState.ORDERING, "orders": orders + 1}
-        self._suspects.passed(self._stages.prepare)
+        self._suspects.passed(self._stages.prepare, *self._stages_of_stores())
+
+    def _stages_of_stores(self) -> Iterator[str]:
+        """What it has passed where its documents lie: they were looked up, and read."""
+        for store in self.stores:
+            yield of_store(self._stages.bind, store)
+            yield of_store(self._stages.prepare, store)
 
     async def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""

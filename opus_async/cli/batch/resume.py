@@ -103,6 +103,7 @@ def changes(options: ResumeOptions) -> dict[str, Any]:
         "force": options.force,
         "accept_second_bill": options.accept_second_bill,
         "allow_outside": options.allow_outside,
+        "allow_queries": options.allow_queries,
         "limit": options.limit,
         "until": options.until,
     }

@@ -108,6 +108,7 @@ def run(options: BatchRunOptions) -> int:
             skip_invalid=options.skip_invalid,
             accept_second_bill=options.accept_second_bill,
             allow_outside=options.allow_outside,
+            allow_queries=options.allow_queries,
             **run_options.settings_of(options),
             limit=options.limit,
             until=options.until,

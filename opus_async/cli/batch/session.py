@@ -20,7 +20,7 @@ from opus_async.cli.interrupts import NoticePrinter, interruptible
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.target import Target
-from opus_async.errors import HostDown, OpusError
+from opus_async.errors import HostDown, OpusError, StoreUnavailable
 from opus_async.events import HostState, HostTroubled
 from opus_async.text import counted, elapsed
 
@@ -76,6 +76,7 @@ async def _watched(
     from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
+    from opus_async.transport.dispatch import Only
 
     words = pauses.checked_command(options, target)
     control, progress = ShutdownControl(), Progress()
@@ -94,7 +95,7 @@ async def _watched(
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})
-    trouble = partial(_tell_trouble, board)
+    trouble = Only(partial(_tell_trouble, board), frozenset({HostTroubled}))
     with interruptible(control, progress, notices) as interrupted:
         try:
             with metrics.listeners(options, board.say) as measuring:
@@ -129,8 +130,7 @@ def _prepare(progress: Progress, what: str, number: int) -> None:
 
 def _tell_trouble(board: NoticeDisplay, event: Event) -> None:
     """Print when a host is down, given up or up again, so that a log has it."""
-    if not isinstance(event, HostTroubled):
-        return
+    assert isinstance(event, HostTroubled)  # noqa: S101 - it is told of nothing else
     if event.state is HostState.UP:
         board.say(f"{event.host} answers again, after {elapsed(event.seconds)}")
     elif event.state is HostState.GIVEN_UP:
@@ -164,7 +164,7 @@ def print_result(result: BatchResult, options: SessionOptions, target: Target) -
     if result.error is not None:
         error_report.report(_of_no_row(result.error), debug=options.debug, target=target)
         print_hint(f"No row failed for this. When it is mended, go on: {resume}")
-        if isinstance(result.error, HostDown):
+        if isinstance(result.error, HostDown | StoreUnavailable):
             print_hint("With --outage TIME (30m, 2h) it is waited for longer.")
 
 

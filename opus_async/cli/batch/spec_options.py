@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from opus_async.cli import connection, platforms
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
+from opus_async.remote_urls import ALLOW_QUERIES
 
 READING = ("sheet", "delimiter", "encoding")
-_FLAGS = ("pad_short_rows", "allow_outside")
+_FLAGS = ("pad_short_rows", "allow_outside", "allow_queries")
 _HABITS = ("decimal", "dates", "true", "false")
 _ORDER = ("key", "title", "description", "version_number", "version_id", *_HABITS)
 
@@ -31,6 +32,7 @@ class SpecOptions(ConnectionOptions):
         version_number: The pinned version by number.
         version_id: The pinned version by UUID.
         allow_outside: Whether cells may name files outside of the manifest's folder.
+        allow_queries: Whether documents may be named by http(s) URLs with a query.
         decimal: The sign before the fraction of numbers; None for JSON's.
         dates: The order of dates; None for ISO 8601 alone.
         true: A word for true.
@@ -45,6 +47,7 @@ class SpecOptions(ConnectionOptions):
     version_number: int | None
     version_id: str | None
     allow_outside: bool
+    allow_queries: bool
     decimal: str | None
     dates: str | None
     true: str | None
@@ -109,11 +112,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_outside(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-outside``."""
+    """Add ``--allow-outside`` and ``--allow-queries``."""
     parser.add_argument(
         "--allow-outside",
         action="store_true",
         help="let cells name files outside of the manifest's folder: any file of yours, if they say so",
+    )
+    parser.add_argument(
+        ALLOW_QUERIES,
+        action="store_true",
+        help="let documents be named by http(s) URLs with a query, '?id=7', which is kept in the batch "
+        "directory in clear: not for what gives access",
     )
 
 

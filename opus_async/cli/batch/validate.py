@@ -114,7 +114,9 @@ async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWri
             BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),
             ManifestSource.of(manifest, **spec_options.reading_of(options)),
             rules=ManifestPolicy(
-                accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside
+                accept_second_bill=options.accept_second_bill,
+                allow_outside=options.allow_outside,
+                allow_queries=options.allow_queries,
             ),
             pace=ThroughputAssumptions(
                 max_in_flight=options.max_in_flight or ThroughputAssumptions().max_in_flight,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -50,6 +51,7 @@ class Binding:
         version_id: Pins it by UUID, and wins over the number.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
         allow_outside: Whether cells may name files outside of the folder that they start at.
+        allow_queries: Whether cells and ``--set`` may name documents by http(s) URLs with a query.
         constants_in_digest: Whether the digest of a row covers its constants; not so for a batch of an
             earlier release, whose ledger has digests without them.
         habits: How numbers, dates and truth values are written in cells and in ``--set``.
@@ -84,6 +86,7 @@ class Binding:
         version_id: str | None = None,
         folder: bool = False,
         allow_outside: bool = True,
+        allow_queries: bool = True,
         constants_in_digest: bool = True,
         habits: Habits = _JSON,
         is_platform_file: Callable[[str], bool] = is_web_url,
@@ -98,12 +101,13 @@ class Binding:
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self.habits = habits
-        self._set = Constants(workflow, constants, habits, is_platform_file)
+        new_cells = partial(FileCells, is_platform_file=is_platform_file, allow_queries=allow_queries)
+        self._set = Constants(workflow, constants, habits, new_cells())
         self.constants: Mapping[str, Any] = self._set.stored
         filled = frozenset(self._set.values)
         self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
         self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
-        self._file_cells = FileCells(literal=folder, is_platform_file=is_platform_file)
+        self._file_cells = new_cells(literal=folder)
         self.column: Callable[[str], BoundColumn] = self._columns.bound
         names = Counter(field.display_name for field in workflow.inputs.values())
         self._content_names = {
@@ -161,6 +165,12 @@ class Binding:
             for name in template.columns if template else ():
                 if not is_column(name, columns):
                     yield missing_column(flag, name, columns)
+
+    def near_misses(self, cells: Mapping[str, Any], filled: Collection[str]) -> Iterator[BoundColumn]:
+        """Columns of a row that are spelled almost like an input which it does not fill, with the problem."""
+        for name in cells:
+            if self.column(name).input is None and (near := self._table.near_miss(name, filled)):
+                yield near
 
     def constant_cells(self, cells: Mapping[str, Any]) -> Iterator[tuple[InputField, Any]]:
         """The inputs that ``--set`` fills in a row, each with what a cell would hold that fills it alike."""
@@ -230,7 +240,7 @@ class Binding:
             bound = self.column(name)
             try:
                 if bound.file_input is not None:
-                    read = self._file_cells.without_secrets(value)
+                    read = self._file_cells.as_kept(value)
                 else:
                     read = self.habits.read(value, bound.input)
                 kept[name] = to_json_value(read, bound.input)

@@ -65,6 +65,8 @@ class ColumnTable:
         """Everything that is wrong with a manifest of these columns."""
         table = self.lines(columns, per_row_columns=per_row_columns)
         for bound in table:
+            if per_row_columns and bound.suggested_input is not None:
+                continue  # told of each row that has it: see near_miss
             if message := bound.problem or bound.warning:
                 named = bound.input or bound.suggested_input
                 yield Problem(
@@ -91,6 +93,23 @@ class ColumnTable:
                     fix=" or ".join((*_ways_to_map(table, name), option("--set", name, "VALUE"))),
                     input=field.display_name,
                 )
+
+    def near_miss(self, column: str, filled: Collection[str]) -> BoundColumn | None:
+        """A column of one row that is spelled almost like an input which that row does not fill.
+
+        Args:
+            column: Its name.
+            filled: The variables that the row fills.
+
+        Returns:
+            The column, with its problem; None where it is none of that kind.
+        """
+        bound = self._columns.bound(column)
+        if bound.bound_by != BoundBy.NOTHING:
+            return None
+        free = [field for name, field in self._inputs.items() if name not in filled]
+        bound = self._beside_others(bound, free)
+        return None if bound.suggested_input is None else bound
 
     def unfilled(self, table: Sequence[BoundColumn]) -> list[InputField]:
         """The required inputs that no column of this table and no constant fills."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ class Constants:
         workflow: The workflow.
         given: The name of an input -> its value.
         habits: How numbers, dates and truth values are written in text.
-        is_platform_file: Whether an http(s) URL is a file that the platform has.
+        reader: Reads values of files, as a cell's are read.
 
     Attributes:
         values: Variable name -> what the input is given.
@@ -40,14 +40,14 @@ class Constants:
         workflow: Workflow,
         given: Mapping[str, Any],
         habits: Habits,
-        is_platform_file: Callable[[str], bool],
+        reader: FileCells,
     ) -> None:
         self._habits = habits
         self.values: dict[str, Any] = {}
         self.files: dict[str, list[Path | RemoteFile]] = {}
         self.stored: dict[str, Any] = {}
         self.cells: dict[str, Any] = {}
-        self._reader = FileCells(is_platform_file=is_platform_file)
+        self._reader = reader
         names = InputNames(workflow.inputs)
         problems: list[str] = []
         for name, value in given.items():

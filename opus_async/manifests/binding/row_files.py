@@ -12,7 +12,7 @@ from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
 from opus_async.models import InputField
-from opus_async.remote_urls import Place, RemoteFile, RemoteFolder
+from opus_async.remote_urls import Place, RemoteFile, RemoteFolder, without_secrets
 
 NamedFile: TypeAlias = Path | RemoteFile
 """A local file, or a document elsewhere."""
@@ -41,6 +41,11 @@ class RowFiles:
         self._constants = constants
         self._confined = not allow_outside and columns.any_takes_files
         self._fences: dict[Place, Fence] = {}
+
+    @property
+    def any_named(self) -> bool:
+        """Whether a row can name files at all."""
+        return self._columns.any_takes_files or bool(self._constants)
 
     def of_row(self, cells: Mapping[str, Any], base: Place) -> list[NamedFile]:
         """The files of an expanded row, in the order of its columns, then those of ``--set``.
@@ -120,9 +125,7 @@ class RowFiles:
             if field is not None and value is not None:
                 named = self._cells.named(field, value)
                 parts = self.of_input(field, value, base) or ()
-                found += [
-                    (name, self._cells.without_secrets(str(named[place]))) for place in fence.strays(parts)
-                ]
+                found += [(name, without_secrets(str(named[place]))) for place in fence.strays(parts)]
         return found
 
     def refuse_outside(self, cells: Mapping[str, Any], base: Place) -> None:

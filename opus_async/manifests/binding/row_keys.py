@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.manifests.displayed import Displayed
-from opus_async.remote_urls import Place
+from opus_async.remote_urls import Place, kept_name
 from opus_async.text import quoted
 
 LONGEST = 200
@@ -23,7 +23,7 @@ _SHORT = 20
 """Characters of a digest that make a key: a billion rows do not meet by chance."""
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class RowKey:
     """The key of a row, and the digest of its content.
 
@@ -145,7 +145,7 @@ def _file_identity(part: Any, files: Mapping[NamedFile, str]) -> Any:
     """What counts of a file: its extension, and its digest or else its path."""
     if not isinstance(part, NamedFile):
         return _canonical(part)
-    return [part.suffix.lower(), files.get(part) or str(part)]
+    return [part.suffix.lower(), files.get(part) or kept_name(part)]
 
 
 def _written(value: Any) -> Any:

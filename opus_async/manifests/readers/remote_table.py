@@ -15,7 +15,7 @@ from pathlib import Path
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Manifest, Record
 from opus_async.remote.copying import copy_to
-from opus_async.remote_urls import RemoteFile, RemoteFolder, is_web_url
+from opus_async.remote_urls import ALLOW_QUERIES, RemoteFile, carries_query, carries_secret, folder_of
 
 
 class RemoteTable:
@@ -31,15 +31,13 @@ class RemoteTable:
 
     def __init__(self, url: str, opened: Callable[[Path], Manifest]) -> None:
         self.path = RemoteFile(url)
-        query = "?" if is_web_url(url) else "?versionId="  # in a store a name can have a question mark
-        path = url.partition(query)[0]
-        self.base = RemoteFolder(path.rpartition("/")[0])
+        self.base = folder_of(url)
         self._folder = Path(tempfile.mkdtemp(prefix="opus-async-manifest-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        copy = self._folder / (self.path.name or "manifest")
-        self._version = copy_to(self.path, copy)
+        self._copy = self._folder / (self.path.name or "manifest")
+        self._version = copy_to(self.path, self._copy)
         with self._by_its_own_name():
-            self._manifest = opened(copy)
+            self._manifest = opened(self._copy)
         self.kind = self._manifest.kind
         self.columns = self._manifest.columns
 
@@ -70,19 +68,24 @@ class RemoteTable:
             raise ManifestError(self._named(error.summary), list(map(self._named, error.problems))) from None
 
     def _named(self, text: str) -> str:
-        return text.replace(f"{self._folder}/", f"{self.base}/")
+        return text.replace(str(self._copy), str(self.path)).replace(f"{self._folder}/", f"{self.base}/")
 
 
-def refuse_secret(url: str) -> None:
+def refuse_secret(url: str, *, allow_query: bool) -> None:
     """Refuse a URL that gives access: where a manifest lies is kept, to be read again.
 
     Raises:
-        ManifestError: It has a password or a signature.
+        ManifestError: It has a password or a signature, or may have one under any name.
     """
-    file = RemoteFile(url)
-    if file.holds_secret:
+    if carries_secret(url):
         raise ManifestError(
-            f"{file} was given with a password or a signature, and where a manifest lies is kept: name it "
-            "without (s3://, gs://, az://), with credentials where its library looks for them, or save it "
-            "to a file"
+            f"{RemoteFile(url)} was given with a password or a signature, and where a manifest lies is kept: "
+            "name it without (s3://, gs://, az://), with credentials where its library looks for them, or "
+            "save it to a file"
+        )
+    if carries_query(url) and not allow_query:
+        raise ManifestError(
+            f"{RemoteFile(url)} was given with a query, which may hold a secret under any name, and where a "
+            f"manifest lies is kept: name it without, save it to a file, or {ALLOW_QUERIES}, if what follows "
+            "the '?' gives no access by itself"
         )

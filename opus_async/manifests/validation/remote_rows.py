@@ -5,13 +5,14 @@ A store answers in some 20 ms: one document after another, a manifest of 10,000 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
-from opus_async.errors import InvalidInputs
+from opus_async.errors import InvalidInputs, StoreUnavailable
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.model import Record
-from opus_async.remote.found import look_up_all
+from opus_async.remote.found import look_up
 from opus_async.remote_urls import Place, RemoteFile
+from opus_async.tasks import in_order
 
 _AHEAD = 64
 """Rows whose documents are looked up together."""
@@ -31,16 +32,29 @@ async def looked_up(records: Iterator[Record], binding: Binding, base: Place) ->
             documents += found
             if len(waiting) < _AHEAD:
                 continue
-        await look_up_all(documents)
+        await _look_up(documents)
         documents.clear()
         for each in waiting:
             yield each
         waiting.clear()
         if not found:
             yield record
-    await look_up_all(documents)
+    await _look_up(documents)
     for each in waiting:
         yield each
+
+
+async def _look_up(documents: Sequence[RemoteFile]) -> None:
+    """Look documents up; what is wrong with one alone is told when its row is checked."""
+    await in_order(_look_up_one, documents, at_once=_AHEAD)
+
+
+async def _look_up_one(document: RemoteFile) -> None:
+    try:
+        await look_up(document)
+    except StoreUnavailable as error:
+        if not error.others_read:
+            raise
 
 
 def _documents(record: Record, binding: Binding, base: Place) -> list[RemoteFile]:
@@ -50,7 +64,7 @@ def _documents(record: Record, binding: Binding, base: Place) -> list[RemoteFile
     try:
         if binding.files.outside(record.cells, base) or binding.files.remote_patterns(record.cells, base):
             return []
-        files = binding.files.of_row(record.cells, base)
+        files = binding.files.of_row(binding.expand_globs(record.cells, base), base)
     except (InvalidInputs, ValueError):
         return []
-    return [file for file in files if isinstance(file, RemoteFile) and not file.holds_secret]
+    return [file for file in files if isinstance(file, RemoteFile)]

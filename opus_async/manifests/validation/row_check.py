@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
-from opus_async.errors import InvalidInputs
+from opus_async.cheap_dataclass import cheap_dataclass
+from opus_async.errors import InvalidInputs, StoreUnavailable
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
@@ -20,16 +21,16 @@ from opus_async.manifests.model import Unreadable
 from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.validation.file_hints import FileHints
-from opus_async.models import InputField
+from opus_async.models import InputField, JobRequest
 from opus_async.platform import Platform
-from opus_async.remote_urls import Place, without_secrets
+from opus_async.remote_urls import Place, RemoteFile, without_secrets
 from opus_async.text import quoted
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
 """Checks a record beyond its inputs; returns the problem, or None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@cheap_dataclass(kw_only=True)
 class Checked:
     """The result of checking a row.
 
@@ -48,7 +49,7 @@ class Checked:
     outside: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@cheap_dataclass()
 class _Row:
     """A row while it is checked: its cells, expanded where that was possible, and the variables it fills."""
 
@@ -120,7 +121,7 @@ class RowCheck:
             try:
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
                 given = request.inputs.keys()
-                await self._platform.bind(request)
+                await self._bind(request)
             except InvalidInputs as error:
                 wrong += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
@@ -130,6 +131,7 @@ class RowCheck:
             *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
             *(self._problem(problem, row) for problem in wrong),
+            *self._near_misses(row),
         ]
         if not found and self._binding.fills_no_input(record.cells):
             found.append(self._fills_nothing(row))
@@ -141,6 +143,20 @@ class RowCheck:
             problems=[*told, *self._patterns(row), *self._doubts(row)],
             outside=[path for _, path in strays],
         )
+
+    async def _bind(self, request: JobRequest) -> None:
+        """Check the inputs, with what a store tells of documents; one that it does not give out is a problem.
+
+        Raises:
+            InvalidInputs: They do not fit, or a document cannot be had.
+            StoreUnavailable: The store of a document gives none out.
+        """
+        try:
+            await self._platform.bind(request)
+        except StoreUnavailable as error:
+            if not error.others_read:
+                raise
+            raise InvalidInputs([_of_one_document(error, request)]) from None
 
     def _of_readable(
         self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable]
@@ -197,6 +213,23 @@ class RowCheck:
                     input=target.display_name,
                     parts=value.parts,
                 )
+
+    def _near_misses(self, row: _Row) -> Iterator[Problem]:
+        """The problems with misspelt columns of a row, where each row has columns of its own."""
+        if self._known_columns or not row.given:
+            return
+        for bound in self._binding.near_misses(row.cells, row.given):
+            named = bound.suggested_input
+            yield Problem(
+                message=f"{bound.problem} in this row",
+                cause=f"{bound.problem} in some rows",
+                fix=bound.suggestion,
+                index=row.record.index,
+                where=row.record.where,
+                key=row.key,
+                column=bound.column,
+                input=named.display_name if named else None,
+            )
 
     def _fills_nothing(self, row: _Row) -> Problem | None:
         """The problem with a row that would be billed for nothing; None when it is one of the columns."""
@@ -275,6 +308,23 @@ class RowCheck:
         """The file at a position of a cell, as the row names it; the first by default."""
         part = value[position or 0] if isinstance(value, list) and value else value
         return without_secrets(part) if isinstance(part, str) else None
+
+
+def _of_one_document(error: StoreUnavailable, request: JobRequest) -> InputProblem:
+    """The problem with a document that its store does not give out, as it does others."""
+    names = (
+        name
+        for name, value in request.inputs.items()
+        for part in (value if isinstance(value, list) else [value])
+        if isinstance(part, RemoteFile) and str(part) == error.document
+    )
+    return InputProblem(
+        error.message,
+        code=ProblemCode.NO_FILE,
+        input=next(names, None),
+        file=error.document,
+        group=error.group,
+    )
 
 
 def _unreadable(cell: Unreadable, record: Record) -> Problem:

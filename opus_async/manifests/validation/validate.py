@@ -30,8 +30,8 @@ from opus_async.manifests.validation.remote_rows import looked_up
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
-from opus_async.remote.facts import facts_of, remembered
-from opus_async.remote_urls import RemoteFile
+from opus_async.remote.facts import RemoteFacts, facts_of, remembered
+from opus_async.remote_urls import RemoteFile, kept_name
 from opus_async.text import quoted
 
 KEPT = 1000
@@ -155,6 +155,9 @@ class _Pass:
         self._seen = DuplicateIndex()
         named = manifest.kind in FOLDERS or any(binding.column(name).is_key for name in self.columns)
         self._keys = None if named else KeyProposal(self._seen)
+        self._uncertain = 0
+        """Documents of which not every change shows."""
+        self._first_uncertain = ""
         self._fills_input = False
         """Whether a row fills an input, or might if it could be read."""
 
@@ -191,6 +194,8 @@ class _Pass:
             self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
+        if self._uncertain:
+            self._add(self._uncertain_documents())
         self._add(*self._hints.problems(), *self._hints.doubts())
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
@@ -251,17 +256,34 @@ class _Pass:
         files = [
             path
             for path in self._binding.files.of_row(cells, self._manifest.base)
-            if self._seen.file(str(path))
+            if self._seen.file(kept_name(path))
         ]
         for path in files:
             with suppress(OSError, Unfit):  # gone since it was looked at: the upload will tell
                 if isinstance(path, RemoteFile):
-                    self.bytes += (await facts_of(path)).size
+                    facts = await facts_of(path)
+                    self.bytes += facts.size
+                    self._note_uncertain(path, facts)
                 else:
                     self.bytes += path.stat().st_size
         self.jobs += 1
         self.files += len(files)
         self.requests += self._platform.estimated_requests(len(files))
+
+    def _note_uncertain(self, file: RemoteFile, facts: RemoteFacts) -> None:
+        if not facts.is_certain:
+            self._uncertain += 1
+            self._first_uncertain = self._first_uncertain or str(file)
+
+    def _uncertain_documents(self) -> Problem:
+        """The warning about documents of which a change may not be seen, once for all of them."""
+        others = f" and {self._uncertain - 1:,} more" if self._uncertain > 1 else ""
+        message = (
+            f"{quoted(self._first_uncertain)}{others}: the server tells no version (a strong ETag), at most "
+            "a time of whole seconds. Where one is replaced by another of the same size, that may not be "
+            "noticed before it is sent. Each is read twice, so that what is sent is of one piece"
+        )
+        return _of_the_whole(message, Severity.WARNING, "a document whose changes may not be noticed")
 
     def _add(self, *problems: Problem) -> None:
         for problem in problems:

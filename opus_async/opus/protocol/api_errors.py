@@ -7,9 +7,7 @@ text, a list of texts or an object; a gateway or a crash answers with an HTML pa
 from __future__ import annotations
 
 from opus_async.errors import APIError
-from opus_async.opus.protocol.error_advice import advise
 from opus_async.opus.protocol.hints import hint
-from opus_async.wire.api_errors import api_error
 from opus_async.wire.messages import ApiResponse
 
 
@@ -20,4 +18,7 @@ def error_from(answer: ApiResponse, *, status: int | None = None) -> APIError:
         answer: The response.
         status: The ``statusCode`` inside a 2xx whose body refuses; default: the response's own status.
     """
+    from opus_async.opus.protocol.error_advice import advise  # noqa: PLC0415 - most responses refuse nothing
+    from opus_async.wire.api_errors import api_error  # noqa: PLC0415 - likewise
+
     return api_error(answer, advise, hint=hint, status=status)

@@ -38,10 +38,10 @@ _ENVELOPE = (
 """Beside none of these, what is called a case can be an output: people name them."""
 _MARKS = frozenset({"type", "displayName", "display_name"})
 
-_PATH_OF_JOB = re.compile(
+_PATH_OF_JOB = (
     r"/(?:job|case)/([^/?#]+)/(?:status|results|audit|execute|archive|duplicate|delete)/?(?:[?#].*)?"
 )
-"""The ``path`` of an error's envelope: what the platform was asked for."""
+"""The ``path`` of an error's envelope: what the platform was asked for. Compiled when there is an error."""
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{16}")
 
 
@@ -83,7 +83,7 @@ def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
     if isinstance(body, dict):
         _add_jobs(places, body)
         if "statusCode" in body and isinstance(path := body.get("path"), str):
-            asked_for = _PATH_OF_JOB.search(path)
+            asked_for = re.search(_PATH_OF_JOB, path)
             places += [[unquote(asked_for[1])]] if asked_for else []
     return places
 

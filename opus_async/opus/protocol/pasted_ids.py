@@ -39,9 +39,10 @@ _PAGES: Mapping[IdKind, str] = {
 }
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 """Characters that nobody sees and that come along when a page is copied."""
-_LINK = re.compile(r"https?://[^\s<>\"'()\[\]]*|^(?:[\w-]+\.)*opus\.com(?:[/?#]\S*)?$", re.IGNORECASE)
+# Texts, since few ids are links: re compiles each when it is first looked for, and keeps it.
+_LINK = r"(?i)https?://[^\s<>\"'()\[\]]*|^(?:[\w-]+\.)*opus\.com(?:[/?#]\S*)?$"
 """A link wherever it stands, or one of Opus without ``https://`` by itself."""
-_READABLE = re.compile(
+_READABLE = (
     r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
     r"|[A-Za-z0-9]{16}"
     r"|(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{1,64}"
@@ -63,7 +64,7 @@ def id_in(pasted: GivenT, kind: IdKind) -> GivenT:
     if not isinstance(pasted, str) or pasted.isalnum():  # most ids are, and each poll asks
         return pasted
     text = _trimmed(pasted)
-    link = _LINK.search(text)
+    link = re.search(_LINK, text)
     if link is None:
         return cast("GivenT", text)
     parts = list(_parts(link[0]))
@@ -95,7 +96,7 @@ def _behind(parts: list[str], kind: IdKind) -> str | None:
     for place, part in enumerate(parts):
         if part.lower() in _FOLDERS[kind]:
             behind = next((each for each in parts[place + 1 :] if each.lower() not in _BETWEEN), "")
-            if _READABLE.fullmatch(behind):
+            if re.fullmatch(_READABLE, behind):
                 found = behind
     return found
 

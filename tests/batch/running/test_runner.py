@@ -31,6 +31,19 @@ def test_runner_runs_all_rows_within_max_in_flight():
     assert set(session.platform.starts.values()) == {1}
 
 
+def test_runner_keeps_no_task_of_rows_whose_jobs_are_watched():
+    session = Session(PlainLedger(500), FakePlatform(step=0.1, run_time=60), max_in_flight=400)
+    working = []
+
+    def count():
+        names = [task.get_name() for task in asyncio.all_tasks()]
+        working.append(sum(name.startswith("opus_async row") for name in names))
+
+    session.run((0.05, count), (30, count))
+    assert working == [400, 0]
+    assert session.states == {"completed": 500}
+
+
 def test_runner_starts_rows_no_faster_than_start_rate(platform_class):
     session = Session(
         PlainLedger(40), platform_class(step=0, run_time=0), max_in_flight=40, limiter=StartRate(4.0)

@@ -1,0 +1,83 @@
+"""What is known of the stores in which documents lie: whether they answer, and since when not."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+
+log = logging.getLogger("opus_async.remote")
+
+NEVER_ANSWERED = 30.0
+"""Seconds for which a store is waited for that never answered: its name, or the way to it, may be wrong."""
+FORGOTTEN = 300.0
+"""Seconds after which a failure says nothing any more, as with hosts of the platform."""
+_MOST = 256
+"""Stores that are told apart, about 300 bytes each; the oldest are forgotten."""
+
+
+class StoreHealth:
+    """What is known of one store, by the clock of :func:`time.monotonic`.
+
+    Args:
+        name: Of the store, for the log.
+
+    Attributes:
+        answered_at: When it last gave a good answer; None if it never did.
+        failing_since: When it began to fail; None after a good answer.
+        of_several: Whether it has failed for several documents since then, or could not be reached.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.answered_at: float | None = None
+        self.failing_since: float | None = None
+        self.of_several = False
+        self._name = name
+        self._first_url = ""
+        self._failed_at = 0.0
+
+    def record_answer(self, now: float) -> None:
+        """Note a good answer, or one that shows that the store is up."""
+        if self.of_several and self.failing_since is not None:
+            log.warning("%s answers again, after %.0f s", self._name, now - self.failing_since)
+        self.answered_at, self.failing_since, self.of_several = now, None, False
+
+    def record_failure(self, url: str, now: float, reason: str, *, unreachable: bool) -> None:
+        """Note that it failed for a document."""
+        if self.failing_since is None or now - self._failed_at > FORGOTTEN:
+            self.failing_since, self._first_url, self.of_several = now, url, False
+        self._failed_at = now
+        if not self.of_several and (unreachable or url != self._first_url):
+            self.of_several = True
+            log.warning("%s gives no good answer (%s): its documents wait", self._name, reason)
+
+    def waited_out(self, now: float, patience: float) -> bool:
+        """Whether it has been waited for so long, or longer, in vain."""
+        if self.failing_since is None or not self.of_several:
+            return False
+        patience = patience if self.answered_at is not None else min(patience, NEVER_ANSWERED)
+        return now - self.failing_since >= patience
+
+    def answered_since(self, moment: float) -> bool:
+        """Whether it gave a good answer after a moment."""
+        return self.answered_at is not None and self.answered_at > moment
+
+
+class Stores:
+    """The stores in use, and of each whether it tells of its documents, and whether it gives them out."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, bool], StoreHealth] = OrderedDict()
+
+    def of(self, name: str, *, reading: bool) -> StoreHealth:
+        """What is known of a store.
+
+        Args:
+            name: Of :func:`opus_async.remote_urls.store_of`.
+            reading: Whether content is read: a store can tell of its documents and give none out.
+        """
+        health = self._known.get((name, reading))
+        if health is None:
+            health = self._known[name, reading] = StoreHealth(name)
+            if len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return health
