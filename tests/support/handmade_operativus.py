@@ -124,6 +124,7 @@ class HandmadeOperativus:
         self.before_page: Callable[[int], None] = lambda _: None
         """Called before a page of runs is given out, with its number."""
         self.on_order: Callable[[str], None] = self._show_at_once
+        self._closing = asyncio.Event()
         self._made = 0
         self._runner: web.AppRunner | None = None
         self.base_url = ""
@@ -141,6 +142,7 @@ class HandmadeOperativus:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._runner is not None
+        self._closing.set()
         await self._runner.cleanup()
 
     @property
@@ -208,7 +210,8 @@ class HandmadeOperativus:
             request.transport.abort()
             return web.Response()
         if act in {HANG_BEFORE, HANG_AFTER}:
-            await asyncio.Event().wait()
+            await self._closing.wait()
+            return web.Response()  # nobody is there: aiohttp ends no handler whose client has left
         token = seen.headers.get("authorization", "").removeprefix("Bearer ")
         if operation != "login" and token not in self.tokens:
             return _response(Reply(401, {"timestamp": "now", "status": 401, "error": "Unauthorized"}))

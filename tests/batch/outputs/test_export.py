@@ -692,9 +692,9 @@ def peak():  # ru_maxrss begins with the parent's
 small, large, format = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 export(small, format)
 before = peak()
-began = time.monotonic()
+began = time.process_time()
 rows = export(large, format)
-print(rows, before, peak(), time.monotonic() - began)
+print(rows, before, peak(), time.process_time() - began)
 """
 
 
@@ -732,4 +732,4 @@ def test_export_memory_does_not_grow_with_rows(large_batch, format, count, recor
     assert int(rows) == count
     most = 40 if count > 50_000 else 15
     assert int(after) - int(before) < most, f"{before} MB, then {after} MB"
-    assert float(seconds) < count / 1000, "slow by a factor of ten even on a loaded machine"
+    assert float(seconds) < count / 1000, "slow by a factor of ten"
