@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
+
+from opus_async.value import Value
 
 __all__ = ["cheap_dataclass"]
 
@@ -23,7 +25,9 @@ def cheap_dataclass(*, kw_only: bool = False) -> Callable[[type[ClassT]], type[C
         kw_only: Whether its fields are given by name.
     """
 
-    def made(cls: type[ClassT]) -> type[ClassT]:
-        return dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)(cls)
+    def made(cls: Any) -> type[ClassT]:
+        cls.__repr__, cls.__eq__, cls.__hash__ = Value.__repr__, Value.__eq__, Value.__hash__
+        with_slots: type[ClassT] = dataclass(slots=True, kw_only=kw_only, repr=False, eq=False)(cls)
+        return with_slots
 
     return made

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from opus_async.input_problems import InputProblem
+from opus_async.value import Value
 
 
 class RequestKind(StrEnum):
@@ -84,7 +85,7 @@ current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", defau
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
-class _Timed:
+class _Timed(Value):
     """What every event has: when it was made, in :func:`time.monotonic` and in seconds since the epoch."""
 
     monotonic: float = field(default_factory=time.monotonic)
@@ -105,7 +106,7 @@ class _OfRequest(_Timed):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class RequestSent(_OfRequest):
     """One attempt of one request was answered.
 
@@ -135,7 +136,7 @@ class RequestSent(_OfRequest):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class RequestUnanswered(_OfRequest):
     """One attempt of one request got no complete answer, whether or not another follows.
 
@@ -164,7 +165,7 @@ class RequestUnanswered(_OfRequest):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class RequestRetried(_OfRequest):
     """One attempt failed, and another will follow.
 
@@ -197,7 +198,7 @@ class RequestRetried(_OfRequest):
     wait: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class JobStageChanged(_Timed):
     """A job entered a stage, ended (``stage="done"``), or waits for a person (``stage="parked"``).
 
@@ -223,7 +224,7 @@ class JobStageChanged(_Timed):
     told_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class JobStatusSeen(_Timed):
     """A job's status was seen for the first time, or is another than before; terminal ones too.
 
@@ -242,7 +243,7 @@ class JobStatusSeen(_Timed):
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class UploadProgress(_OfRequest):
     """Bytes of a file were sent.
 
@@ -263,7 +264,7 @@ class UploadProgress(_OfRequest):
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class HostTroubled(_Timed):
     """A host went down, was given up, or is back; one event for each change.
 
@@ -287,7 +288,7 @@ class HostTroubled(_Timed):
         return self.state is not HostState.UP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class SchemaWarning(_Timed):
     """The schema of a workflow holds what a person should know about. A client tells each warning once.
 

@@ -14,10 +14,11 @@ from opus_async.models import AuditLog, JobStatus, Notice
 from opus_async.models.mappings import EMPTY
 from opus_async.plain_json import plain
 from opus_async.text import duration
+from opus_async.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class JobOutcome(Value):
     """How one job ended.
 
     Attributes:

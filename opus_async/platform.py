@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from opus_async.errors import OpusError
 from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
 from opus_async.transport.rates import OperationLimit
+from opus_async.value import Value
 
 BoundT = TypeVar("BoundT")
 """Opaque to callers: a request checked against the workflow, nothing sent yet."""
@@ -28,8 +29,8 @@ NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
 """What ``poll`` returns for a job that the platform does not show yet, as long as that is normal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Stages(Value):
     """A platform's names for the stages of a job, in order, as events and the ledger use them.
 
     Attributes:
@@ -107,8 +108,8 @@ class AmbiguousStart(Exception):
         self.answer = answer
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class JobResult(Value):
     """Outputs, results and audit of a job that ended.
 
     Attributes:
@@ -124,8 +125,8 @@ class JobResult:
     notices: tuple[Notice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequest:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class RetryRequest(Value):
     """A retry of an earlier job, which is asked first: see :mod:`opus_async.jobs.previous_job`.
 
     Attributes:
@@ -140,8 +141,8 @@ class RetryRequest:
     accept_second_bill: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveredJob:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class RecoveredJob(Value):
     """State of a job, recovered from an earlier process.
 
     Attributes:

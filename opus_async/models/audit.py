@@ -8,13 +8,14 @@ from typing import Any
 
 from opus_async.models.mappings import EMPTY
 from opus_async.models.results import OutputValue
+from opus_async.value import Value
 
 NODE_FAILED = frozenset({"FAILED", "ERROR"})
 """The statuses of a node that failed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditNode:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class AuditNode(Value):
     """What one node of a workflow did in a job.
 
     Attributes:
@@ -45,8 +46,8 @@ class AuditNode:
         return None if self.started_at is None or self.seconds is None else self.started_at + self.seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class AuditEntry(Value):
     """One line of the older, textual audit trail.
 
     Attributes:
@@ -60,8 +61,8 @@ class AuditEntry:
     action: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditLog:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class AuditLog(Value):
     """The audit of a job: which nodes of its workflow have run, failed or remain.
 
     Attributes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from opus_async.value import Value
 
-@dataclass(frozen=True, slots=True)
-class UploadedFile:
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class UploadedFile(Value):
     """A file that lies in the platform's storage.
 
     Attributes:
@@ -21,8 +23,8 @@ class UploadedFile:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadedFile:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class DownloadedFile(Value):
     """A file that was fetched from the platform's storage, whole.
 
     Attributes:

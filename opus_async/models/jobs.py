@@ -11,6 +11,7 @@ from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus
 from opus_async.spelling import with_known_names
+from opus_async.value import Value
 
 
 class Notice(StrEnum):
@@ -23,8 +24,8 @@ class Notice(StrEnum):
 
 
 @with_known_names
-@dataclass(frozen=True, slots=True)
-class JobRequest:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class JobRequest(Value):
     """One job to be run: a row of ``run_many``.
 
     Attributes:
@@ -50,8 +51,8 @@ class JobRequest:
     version_number: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobDetail:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class JobDetail(Value):
     """What the platform keeps of a job, in a search or in full; observed, not documented.
 
     Attributes:

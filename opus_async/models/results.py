@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opus_async.json_text import parsed
+from opus_async.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class OutputValue:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class OutputValue(Value):
     """One output variable of a finished job.
 
     Attributes:
@@ -31,8 +32,8 @@ class OutputValue:
         return parsed(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class JobResults:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class JobResults(Value):
     """The outputs of a completed job.
 
     Attributes:

@@ -9,10 +9,11 @@ from typing import Any
 from opus_async.html_card import card
 from opus_async.input_problems import InputProblem
 from opus_async.models.mappings import EMPTY
+from opus_async.value import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputField:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class InputField(Value):
     """One input of a workflow, as its schema describes it.
 
     Attributes:
@@ -52,8 +53,8 @@ class InputField:
         return self.type == "array_files" or (self.type == "array" and self.item_type == "file")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputField:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class OutputField(Value):
     """One output of a workflow, as its schema describes it. What a job gives can be of another type.
 
     Attributes:
@@ -73,8 +74,8 @@ class OutputField:
     raw: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workflow:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Workflow(Value):
     """A workflow and the inputs it expects now.
 
     Attributes:
