@@ -56,7 +56,7 @@ def _copy(file: RemoteFile, facts: RemoteFacts, destination: Path) -> None:
             end = min(offset + BLOCK, facts.size)
 
             async def part(place: Located, start: int = offset, end: int = end) -> bytes:
-                return await read_part(place, facts.pin, start, end)
+                return await read_part(place, facts.pin, start, end, size=facts.size)
 
             block = access.blocking(ask(file, part, reading=True))
             if len(block) == facts.size:  # its server gives no parts

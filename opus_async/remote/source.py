@@ -143,7 +143,7 @@ class RemoteSource:
         end = min(offset + BLOCK, self.size)
 
         async def part(place: Located) -> bytes:
-            return await read_part(place, self._pin, offset, end)
+            return await read_part(place, self._pin, offset, end, size=self.size)
 
         try:
             with patient(self._patience):
@@ -163,7 +163,16 @@ class RemoteSource:
             return content
         if len(content) == self.size:  # the server gives no parts
             return content[offset:]
-        raise changed(self.filename)
+        await self.check()
+        raise UploadError(
+            gapped(
+                "{} cannot be sent: its server says that it has {} bytes, and gives other bytes than those "
+                "that were asked for. Check the server, or save the document to a disk",
+                self.filename,
+                f"{self.size:,}",
+            ),
+            filename=self.filename,
+        )
 
     async def wait_for_store(self, error: StoreUnavailable) -> None:
         """Wait until the store gives the document out again, after it failed while it was sent.

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from client_tools import DOCUMENT, document, sha256, until
-from web_stores import CUT, DROP, HANG, times, web_store
+from web_stores import CUT, DROP, ENDLESS, FIRST_BYTES, HANG, times, web_store
 
 from opus_async import (
     InvalidInputs,
@@ -211,6 +211,35 @@ async def test_blocks_of_two_versions_are_never_joined(store, handmade, connect)
     server = await handmade()
     with pytest.raises(UploadError):
         await connect(server).files.upload(f"{store.url}{PATH}", digest=False)
+    assert server.stored == {}
+
+
+@pytest.mark.parametrize("size", [100, 5 * MIB], ids=["one block", "three blocks"])
+async def test_server_that_gives_without_end_is_read_no_further_than_asked(store, handmade, connect, size):
+    store.put(PATH, os.urandom(size))
+    store.act = lambda asked: ENDLESS if asked.method == "GET" else None
+    server = await handmade()
+    with pytest.raises(UploadError, match=f"has {size:,} bytes, and gives other bytes"):
+        await connect(server).files.upload(url_of(store), digest=False)
+    assert store.poured < 64 * MIB, "buffers of sockets, and no more"
+    assert server.stored == {}
+
+
+async def test_bytes_from_elsewhere_in_a_document_are_not_taken_for_those_asked_for(store, handmade, connect):
+    store.put(PATH, os.urandom(5 * MIB))
+    store.act = lambda _: FIRST_BYTES
+    server = await handmade()
+    with pytest.raises(UploadError, match="gives other bytes than those that were asked for"):
+        await connect(server).files.upload(url_of(store), digest=False)
+    assert server.stored == {}
+
+
+async def test_document_that_is_larger_than_its_server_said_is_not_cut(store, handmade, connect):
+    store.put(PATH, os.urandom(5 * MIB))
+    store.told_size = 3 * MIB
+    server = await handmade()
+    with pytest.raises(UploadError, match="says that it has 3,145,728 bytes, and gives other bytes"):
+        await connect(server).files.upload(url_of(store), digest=False)
     assert server.stored == {}
 
 

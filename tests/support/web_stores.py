@@ -16,7 +16,8 @@ from email.utils import formatdate
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
+from xml.sax.saxutils import escape
 
 DROP = "drop"
 """Closes the connection without an answer."""
@@ -24,6 +25,10 @@ CUT = "cut"
 """Closes it in the middle of the content."""
 HANG = "hang"
 """Never answers."""
+ENDLESS = "endless"
+"""Gives content until nobody takes it any more."""
+FIRST_BYTES = "first bytes"
+"""Gives the first bytes of the document, whichever were asked for, and says so."""
 
 
 class Asked(NamedTuple):
@@ -34,12 +39,15 @@ class Asked(NamedTuple):
         path: Without its query.
         range: Of bytes, as it was asked for; None for all.
         condition: Its If-Match; None for none.
+        listed: What the names of documents are to begin with, of which a list is asked for as of S3; None for
+            the content of a document.
     """
 
     method: str
     path: str
     range: str | None
     condition: str | None
+    listed: str | None = None
 
 
 @dataclass
@@ -65,7 +73,10 @@ class WebStore:
         url: Where it is, without a slash at its end.
         documents: Path -> document.
         asked: The requests so far.
-        act: From a request to what is done: a status, DROP, CUT, HANG, or None for an answer.
+        act: From a request to what is done: a status, DROP, CUT, HANG, ENDLESS, FIRST_BYTES, or None for an
+            answer.
+        poured: Bytes that were given without end.
+        told_size: What is told of every document's size, without its content; None for what it is.
     """
 
     url: str
@@ -73,6 +84,8 @@ class WebStore:
     asked: list[Asked] = field(default_factory=list)
     act: Callable[[Asked], int | str | None] = lambda _: None
     ended: threading.Event = field(default_factory=threading.Event)
+    poured: int = 0
+    told_size: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -123,7 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         store, path = self.server.store, unquote(self.path.partition("?")[0])
-        asked = Asked(self.command, path, self.headers.get("Range"), self.headers.get("If-Match"))
+        query = parse_qs(self.path.partition("?")[2], keep_blank_values=True)
+        listed = query.get("prefix", [""])[0] if "list-type" in query else None
+        asked = Asked(self.command, path, self.headers.get("Range"), self.headers.get("If-Match"), listed)
         store.asked.append(asked)
         act = store.act(asked)
         if act == HANG:
@@ -134,10 +149,17 @@ class _Handler(BaseHTTPRequestHandler):
         found = store.documents.get(path)
         if isinstance(act, int):
             self._refuse(act)
+        elif listed is not None:
+            self._list(path, listed, query.get("delimiter", [""])[0])
         elif found is None:
             self._refuse(404)
         elif asked.condition not in {None, found.etag}:
             self._refuse(412)
+        elif act == ENDLESS:
+            self._pour(206 if asked.range else 200)
+        elif act == FIRST_BYTES and asked.range:
+            first, last = map(int, asked.range.removeprefix("bytes=").split("-"))
+            self._give(found, asked._replace(range=f"bytes=0-{last - first}"), cut=False)
         else:
             self._give(found, asked, cut=act == CUT)
 
@@ -145,6 +167,40 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _list(self, bucket: str, prefix: str, delimiter: str) -> None:
+        folders, documents = set(), []
+        for path, document in sorted(self.server.store.documents.items()):
+            key = path.removeprefix(f"{bucket}/")
+            if path == key or not key.startswith(prefix):
+                continue
+            end = key.find(delimiter, len(prefix)) if delimiter else -1
+            if end >= 0:
+                folders.add(key[: end + 1])
+            else:
+                documents.append((key, document))
+        told = "".join(
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(document.content)}</Size>"
+            f"<ETag>{escape(document.etag or '')}</ETag>"
+            "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            for key, document in documents
+        ) + "".join(
+            f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(folders)
+        )
+        text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{told}</ListBucketResult>".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _pour(self, status: int) -> None:
+        self.close_connection = True
+        self.send_response(status)
+        self.end_headers()
+        while not self.server.store.ended.is_set():
+            self.wfile.write(b"x" * 65536)
+            self.server.store.poured += 65536
 
     def _give(self, found: Document, asked: Asked, *, cut: bool) -> None:
         content, size = found.content, len(found.content)
@@ -158,7 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found.etag is not None:
             self.send_header("ETag", found.etag)
         self.send_header("Last-Modified", formatdate(found.modified, usegmt=True))
-        self.send_header("Content-Length", str(len(content)))
+        told_size = self.server.store.told_size if asked.method == "HEAD" else None
+        self.send_header("Content-Length", str(len(content) if told_size is None else told_size))
         self.end_headers()
         if asked.method == "HEAD":
             return
