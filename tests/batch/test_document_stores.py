@@ -245,3 +245,41 @@ async def test_documents_whose_changes_may_not_show_are_told_once(store, simulat
     await begin(connect(await simulate()), tmp_path, 3, watching=BatchObserver(notice=told.append))
     [notice] = [text for text in told if "strong ETag" in text]
     assert notice.startswith("'s3://docs/1.txt' and 1 more: the server tells no version")
+
+
+PATTERNS = ["s3://docs/*/*.txt", "s3://docs/in*/*.txt", "s3://docs/**/*.txt"]
+
+
+@pytest.mark.parametrize("act", [403, 503])
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_pattern_of_which_a_folder_cannot_be_listed_loses_no_row(  # noqa: PLR0917 - fixtures and a case
+    store, simulate, connect, tmp_path, pattern, act
+):
+    for folder in ("in-1", "in-2"):
+        store.put(f"/docs/{folder}/a.txt", folder.encode())
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    refused = "" if "**" in pattern else "in-2/"  # all are listed at once where folders do not matter
+    store.act = lambda asked: act if asked.listed == refused else None
+    with pytest.raises(
+        ManifestError, match="may not be read" if act == 403 else "its store, s3://docs, fails"
+    ):
+        await run_batch(client, pattern, workflow_id=DOCUMENT, out=tmp_path / "out")
+    store.act, fails = lambda _: None, store.act
+    await run_batch(client, pattern, workflow_id=DOCUMENT, out=tmp_path / "out", limit=1)
+    store.act, told = fails, []
+    result = await resume_batch(client, tmp_path / "out", watching=BatchObserver(notice=told.append))
+    assert any("going on with the rows planned" in text for text in told)
+    assert (result.counts.completed, jobs(simulator)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "where", ["s3://docs/in/", "s3://docs/in/*.txt", "s3://docs/i*/*.txt", "s3://docs/in/a*"]
+)
+async def test_document_with_the_name_of_a_folder_is_taken(store, simulate, connect, tmp_path, where):
+    for path in ("a.txt", "a.txt/below.txt", "b.txt", "a-c.txt"):
+        store.put(f"/docs/in/{path}", path.encode())
+    result = await run_batch(connect(await simulate()), where, workflow_id=DOCUMENT, out=tmp_path / "out")
+    expected = {"a.txt", "a-c.txt"} if where.endswith("a*") else {"a.txt", "a-c.txt", "b.txt"}
+    assert result.ok
+    assert digests(tmp_path / "out") == sorted(sha256(path.encode()) for path in expected)
