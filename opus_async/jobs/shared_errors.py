@@ -9,7 +9,7 @@ that it was the first one's own. Several in a row that do not, or none that does
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from opus_async.errors import InvalidInputs, OpusError, StoreUnavailable
@@ -43,6 +43,13 @@ def _stage_of(error: OpusError) -> str:
     return stage if store is None else of_store(stage, store)
 
 
+def _named(error: OpusError) -> Iterator[str]:
+    if isinstance(error, StoreUnavailable):
+        yield error.document
+    elif isinstance(error, InvalidInputs):
+        yield from (problem.file for problem in error.problems if problem.file)
+
+
 class SuspectRow(NamedTuple, Generic[WorkT]):
     """A row that was put aside, and the error that it met."""
 
@@ -63,6 +70,10 @@ class SharedErrors(Generic[WorkT]):
         met = self._open.setdefault(_stage_of(error), [])
         met.append(SuspectRow(work, error))
         return len(met) >= WITNESSES
+
+    def documents(self, error: OpusError) -> Collection[str]:
+        """The documents of the rows that are put aside with errors at the same stage, as errors name them."""
+        return {each for doubted in self._open.get(_stage_of(error), ()) for each in _named(doubted.error)}
 
     def passed(self, *stages: str) -> None:
         """Note that a row got past these stages: errors that others met there were their own."""

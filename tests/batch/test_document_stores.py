@@ -95,6 +95,56 @@ async def test_store_that_is_down_leaves_the_rows_of_other_stores_alone(store, s
     assert (again.ok, jobs(simulator)) == (True, 8)
 
 
+@pytest.mark.parametrize("act", [403, 500])
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_last_rows_whose_documents_are_never_given_out_fail_in_the_end(  # noqa: PLR0917 - fixtures and a case
+    store, simulate, connect, tmp_path, act, method
+):
+    put_documents(store, 6)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    await begin(client, tmp_path, 6, limit=2)
+    bad = {f"/docs/{index}.txt" for index in range(2, 6)}
+    store.act = lambda asked: act if asked.path in bad and asked.method == method else None
+    result = await resume_batch(client, tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed, result.exit_code) == (2, 4, Exit.FAILED)
+    for failure in lines(tmp_path / "out" / "failures.jsonl"):
+        assert failure["Document"] in failure["_opus"]["error"]
+        assert ("HTTP 500" if act == 500 else "may not be read") in failure["_opus"]["error"]
+    assert jobs(simulator) == 2
+    store.act = lambda _: None
+    again = await retry_batch(client, tmp_path / "out")
+    assert (again.ok, jobs(simulator)) == (True, 6)
+
+
+async def test_first_rows_whose_documents_are_never_given_out_do_not_keep_the_others(
+    store, simulate, connect, tmp_path
+):
+    put_documents(store, 8)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    bad = {f"/docs/{index}.txt" for index in range(3)}
+    store.act = lambda asked: 500 if asked.path in bad and asked.method == "GET" else None
+    result = await begin(client, tmp_path, 8, max_in_flight=1)
+    assert (result.counts.completed, result.counts.failed) == (5, 3)
+    assert jobs(simulator) == 5
+
+
+async def test_documents_that_were_taken_away_when_they_were_done_tell_that_their_store_is_up(
+    store, simulate, connect, tmp_path
+):
+    put_documents(store, 6)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    await begin(client, tmp_path, 6, limit=3)
+    for index in range(3):
+        del store.documents[f"/docs/{index}.txt"]
+    bad = {f"/docs/{index}.txt" for index in range(3, 6)}
+    store.act = lambda asked: 500 if asked.path in bad else None
+    result = await resume_batch(client, tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (3, 3)
+
+
 async def test_document_that_its_store_does_not_give_out_fails_without_a_bill(
     store, simulate, connect, tmp_path
 ):
@@ -261,9 +311,7 @@ async def test_pattern_of_which_a_folder_cannot_be_listed_loses_no_row(  # noqa:
     client = connect(simulator, retry=QUICK)
     refused = "" if "**" in pattern else "in-2/"  # all are listed at once where folders do not matter
     store.act = lambda asked: act if asked.listed == refused else None
-    with pytest.raises(
-        ManifestError, match="may not be read" if act == 403 else "its store, s3://docs, fails"
-    ):
+    with pytest.raises(ManifestError, match="may not be read" if act == 403 else "its store, s3://docs,"):
         await run_batch(client, pattern, workflow_id=DOCUMENT, out=tmp_path / "out")
     store.act, fails = lambda _: None, store.act
     await run_batch(client, pattern, workflow_id=DOCUMENT, out=tmp_path / "out", limit=1)

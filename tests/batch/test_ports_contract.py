@@ -300,6 +300,7 @@ async def test_row_journal_cache_returns_stored_values(book):
         assert await has.journal.cache.get("a") == "newer"
         assert await has.journal.cache.get("c") is None
         assert await has.journal.known_files(["/nowhere"]) == {}
+        assert await has.journal.some_files("/nowhere/", 3) == []
 
 
 async def test_port_values_can_be_pickled(book):

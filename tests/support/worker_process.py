@@ -36,7 +36,15 @@ CAPACITY = 60
 """Rows at the worker."""
 _SIZE = 4
 _REPORTS = frozenset(
-    {"known_files", "begun", "job_created", "start_intent", "job_superseded", "second_start_forbidden"}
+    {
+        "known_files",
+        "some_files",
+        "begun",
+        "job_created",
+        "start_intent",
+        "job_superseded",
+        "second_start_forbidden",
+    }
 )
 _REPORTS |= {"job_identified", "start_accepted", "status_seen", "parked", "finished"}
 
@@ -266,6 +274,9 @@ class RemoteJournal:
 
     async def known_files(self, paths: Sequence[str]) -> Any:
         return await self._tell("known_files", list(paths))
+
+    async def some_files(self, beginning: str, at_most: int) -> Any:
+        return await self._tell("some_files", beginning, at_most)
 
     async def begun(self, lease: RowLease) -> Any:
         return await self._tell("begun", lease)

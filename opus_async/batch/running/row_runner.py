@@ -18,6 +18,7 @@ from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.requests import RequestFactory
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.batch.running.row_task import Phase, RowTask
+from opus_async.batch.running.store_check import StoreCheck
 from opus_async.errors import JobPaused, LedgerError, OpusError, StoreUnavailable
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
@@ -25,7 +26,7 @@ from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused
 from opus_async.jobs.previous_job import Superseded
-from opus_async.jobs.shared_errors import SharedErrors
+from opus_async.jobs.shared_errors import SharedErrors, of_store, store_in
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
 from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
@@ -92,6 +93,7 @@ class RowRunner:
         self._tell_paused = tell_paused
         self._file_changes = FileChangeCheck(journal)
         self._platform_check = Inquiry(self._platform.reopen)
+        self._store_check = StoreCheck(journal)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
 
     async def run(self, task: RowTask) -> RowResult | JobRun | None:
@@ -248,10 +250,21 @@ class RowRunner:
         if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
             log.warning("row %d: %s; whether others meet it will show", task.index, error)
             task.settled = True
-            if self._suspects.add(task, error):
+            if self._suspects.add(task, error) and not await self._is_of_some_documents(error):
                 self._fail_all(error)
             return None
         return self.failed(task, error)
+
+    async def _is_of_some_documents(self, error: OpusError) -> bool:
+        """Whether a store that several rows met gives out others; then their trouble is their own."""
+        store = store_in(error)
+        if store is None:
+            return False
+        documents = self._suspects.documents(error)
+        if not await self._store_check.gives_others(store, but_for=documents):
+            return False
+        self._suspects.passed(of_store(error.stage or "", store))
+        return True
 
     async def _error_for_every_row(self, error: OpusError) -> OpusError | None:
         """The error or its cause, if every row would meet it as far as can be known now; else None."""
