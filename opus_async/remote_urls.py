@@ -41,6 +41,12 @@ _WEB = frozenset({"http", "https"})
 _LOCAL = frozenset({"file", "local"})
 _CONTAINERS = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 """Of Azure, where what stands before the ``@`` is the name of a container."""
+_SAME_STORE = {
+    scheme: schemes
+    for schemes in (("s3", "s3a"), ("gs", "gcs"), ("az", "abfs", "abfss"))
+    for scheme in schemes
+}
+"""Scheme -> those that lead to the same document, itself included."""
 _USER = (
     r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]+)://"
     r"([^/?#\s]*|[^/?#\s@:\[\]]+:(?![0-9]*(?:[/?#]|$))[^\s@]{0,500})@"
@@ -209,6 +215,18 @@ class RemoteFile:
     def suffix(self) -> str:
         """The ending of its name, with the dot."""
         return splitext(self.name)[1]
+
+    @property
+    def names_no_document(self) -> bool:
+        """Whether it names a folder, or of an object store a bucket alone."""
+        bucket = scheme_of(self.url) in _SAME_STORE and store_of(self.url) == self.url
+        return self.url.endswith("/") or bucket
+
+    def other_spellings(self) -> list[RemoteFile]:
+        """It, and the same document by each scheme that means its store, as ``s3a://`` does ``s3://``."""
+        scheme, rest = scheme_of(self.url), self.url.strip().partition("://")[2]
+        schemes = _SAME_STORE.get(scheme or "", ())
+        return [self, *(RemoteFile(f"{other}://{rest}") for other in schemes)]
 
     @property
     def kept_name(self) -> str:

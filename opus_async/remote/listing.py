@@ -166,7 +166,7 @@ async def _walked(folder: RemoteFolder, parts: Sequence[str]) -> Iterable[_Info]
     """
     from fsspec.utils import glob_translate  # noqa: PLC0415 - an optional library
 
-    start, found = await _start_of(folder), list(await _listed(folder.url))
+    start, found = await _start_of(folder), list(await _listed_below(folder.url))
     level, depth = found, 0
     deep = "**" in parts
     while deep or depth < len(parts):
@@ -187,7 +187,7 @@ async def _walked(folder: RemoteFolder, parts: Sequence[str]) -> Iterable[_Info]
 
 
 async def _listed_below(url: str) -> Sequence[_Info]:
-    with suppress(FileNotFoundError):  # it went meanwhile
+    with suppress(FileNotFoundError):  # it is not there, or went meanwhile
         return await _listed(url)
     return []
 

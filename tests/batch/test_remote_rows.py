@@ -16,8 +16,10 @@ from killed_batch import KilledBatch
 from store_fixtures import BUCKET, server, store
 
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
-from opus_async.errors import ManifestError
+from opus_async.batch.outputs.export import export
+from opus_async.errors import ConfigurationError, ManifestError
 from opus_async.exits import Exit
+from opus_async.remote_urls import RemoteFile
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 __all__ = ["server", "store"]
@@ -265,6 +267,29 @@ async def test_trouble_that_every_row_would_meet_ends_the_session_and_fails_none
     assert result.exit_code == Exit.NOT_ALLOWED
     assert states(directory) == {"completed": 1, "planned": 5}
     assert (await resume_batch(connect(simulator), directory)).ok
+
+
+async def test_export_does_not_replace_what_its_batch_is_made_of(store, simulate, connect, tmp_path):
+    put_documents(store, "made-of", 2)
+    table = b"key,Document\nK0,0.txt\nK1,1.txt\n"
+    store.put(BUCKET, "made-of/m.csv", table)
+    where = f"s3://{BUCKET}/made-of"
+    client = connect(await simulate())
+    await run_batch(client, f"{where}/m.csv", workflow_id=DOCUMENT, out=tmp_path / "out", limit=1)
+
+    def exported(url):
+        return asyncio.to_thread(export, tmp_path / "out", "csv", RemoteFile(url))
+
+    for url in (f"{where}/m.csv", f"{where}/0.txt", f"{where}/1.txt", f"s3a://{BUCKET}/made-of/m.csv"):
+        with pytest.raises(ConfigurationError, match="is a document that a batch is made of"):
+            await exported(url)
+    for url in (f"{where}/", f"s3://{BUCKET}"):
+        with pytest.raises(ConfigurationError, match="names a folder or a bucket: name a file in it"):
+            await exported(url)
+    assert store.get(BUCKET, "made-of/m.csv") == table
+    assert store.get(BUCKET, "made-of/0.txt") == content(0)
+    assert await exported(f"{where}/out.csv") == 2
+    assert store.get(BUCKET, "made-of/out.csv").startswith(b"\xef\xbb\xbfindex,key")
 
 
 async def test_folder_that_has_grown_is_taken_up_by_resume(store, simulate, connect, tmp_path):

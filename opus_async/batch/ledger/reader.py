@@ -250,6 +250,10 @@ class LedgerReader:
         signed = (inode + (1 << 63)) % (1 << 64) - (1 << 63)  # as the ledger keeps it
         return [Path(path) for (path,) in self._select("SELECT path FROM files WHERE inode = ?", (signed,))]
 
+    def knows_input(self, path: str) -> bool:
+        """Whether rows named a file by this path or URL, when they were planned."""
+        return any(True for _ in self._select("SELECT 1 FROM files WHERE path = ?", (path,)))
+
     def outputs_with(self, size: int) -> list[str]:
         """The result files of this size, from the batch directory."""
         return [path for (path,) in self._select("SELECT path FROM downloads WHERE size = ?", (size,))]

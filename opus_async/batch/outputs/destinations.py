@@ -13,6 +13,7 @@ from pathlib import Path
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.errors import ConfigurationError
 from opus_async.layout import FAILURES, LEDGER, LOCK, OUTPUTS, REPORT, RESULTS, SUMMARY
+from opus_async.remote_urls import RemoteFile, kept_name
 
 _NAMES = frozenset({RESULTS, FAILURES, REPORT, SUMMARY})
 _BEGINNINGS = (LEDGER, LOCK)
@@ -48,6 +49,19 @@ def kept_by(ledger: LedgerReader, destination: Path) -> Iterator[Path]:
     yield from (ledger.directory / path for path in ledger.outputs_with(there.st_size))
 
 
+def check_elsewhere(destination: RemoteFile, ledger: LedgerReader) -> None:
+    """See that a document may be written to where a URL says, in the place of one that may be there.
+
+    Raises:
+        ConfigurationError: It is the manifest or a document of the batch, or no document can be there.
+    """
+    if destination.names_no_document:
+        raise ConfigurationError(f"{destination} names a folder or a bucket: name a file in it")
+    names = {kept_name(same) for same in destination.other_spellings()}
+    if (ledger.meta.manifest.path or "") in names or any(map(ledger.knows_input, names)):
+        raise _refusal(destination, "is a document that a batch is made of")
+
+
 def is_of_a_batch(folder: Path) -> bool:
     """Whether a folder is a batch directory."""
     return os.path.lexists(folder / LEDGER)
@@ -74,5 +88,5 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
-def _refusal(destination: Path, what: str) -> ConfigurationError:
+def _refusal(destination: Path | RemoteFile, what: str) -> ConfigurationError:
     return ConfigurationError(f"{destination} {what}, and is not replaced: name another file")

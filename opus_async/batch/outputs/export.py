@@ -102,6 +102,8 @@ def export(
     with LedgerReader(directory) as ledger, ledger.snapshot():
         if isinstance(destination, Path) and destination != STDOUT:
             destinations.check(destination, destinations.kept_by(ledger, destination))
+        elif isinstance(destination, RemoteFile):
+            destinations.check_elsewhere(destination, ledger)
         total = ledger.counts().total
         if format == "xlsx" and total > XLSX_ROWS:
             raise ConfigurationError(
