@@ -59,6 +59,7 @@ _BROKEN = frozenset(
         "EOFError",
         "FSTimeoutError",
         "HTTPClientError",
+        "HttpProcessingError",
         "IncompleteRead",
         "IncompleteReadError",
         "NoAnswer",
@@ -75,6 +76,8 @@ _BROKEN = frozenset(
     }
 )
 """Classes of ours, aiohttp, botocore, requests, google-auth, Azure, ftplib and paramiko, by their names."""
+_MISLED = frozenset({"RedirectClientError", "TooManyRedirects"})
+"""Classes of aiohttp for a redirect that cannot be followed."""
 _CREDENTIALS = frozenset(
     {
         "NoCredentialsError",
@@ -188,6 +191,10 @@ def finding(file: RemoteFile, error: BaseException) -> str:
     """What was seen of a store that gave no good answer, in a few words."""
     causes = list(_chain(error))
     status = _first_status(causes)
+    if any(_is_named(cause, {"PayloadEncodingError"}) for cause in causes):
+        return "its answer ended too early"
+    if any(_is_named(cause, {"HttpProcessingError"}) for cause in causes):
+        return "its answer is not HTTP"  # what it is instead may hold anything
     if status is None:
         return _words(file, error if isinstance(error, NoAnswer) else causes[-1])
     code = next(filter(None, map(_code, causes)), None)
@@ -258,13 +265,17 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
         return f"{what} ({finding(file, error)})", "check the network, the host and its region"
     if isinstance(error, IsADirectoryError):
         return "is a folder", "name a file in it"
+    if any(_is_named(cause, _MISLED) for cause in causes):
+        what = "its server redirects without end, or to what is no web address"
+        return f"cannot be {to} ({what})", "check the URL in a browser"
     if status in _GONE or any(isinstance(cause, FileNotFoundError) for cause in causes):
         if any("bucket" in str(cause).lower() and "not exist" in str(cause).lower() for cause in causes):
             return "lies in a bucket that does not exist", "check its name, and the region or endpoint"
         if status is not None and status not in _GONE:
             return f"cannot be {to} (HTTP {status})", "check the URL"
         return "does not exist", "check the name, capital letters included"
-    return f"cannot be {to} ({_words(file, error)})", "check the URL and its permissions"
+    said = _words(file, error) if status is None else finding(file, error)
+    return f"cannot be {to} ({said})", "check the URL and its permissions"
 
 
 def _lacks_credentials(causes: Sequence[BaseException]) -> bool:
@@ -314,6 +325,8 @@ def _first_status(causes: Sequence[BaseException]) -> int | None:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status in an error, where its library keeps it: aiohttp, botocore, gcsfs or Azure's."""
+    if error.__cause__ is not None and _is_named(error.__cause__, {"HttpProcessingError"}):
+        return None  # aiohttp's own 400, for an answer that it does not understand
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")

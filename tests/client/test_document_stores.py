@@ -9,7 +9,7 @@ import time
 
 import pytest
 from client_tools import DOCUMENT, document, sha256, until
-from web_stores import CUT, DROP, ENDLESS, FIRST_BYTES, HANG, times, web_store
+from web_stores import CUT, DROP, ENDLESS, FIRST_BYTES, GARBAGE, HANG, REDIRECT, times, web_store
 
 from opus_async import (
     InvalidInputs,
@@ -223,6 +223,30 @@ async def test_server_that_gives_without_end_is_read_no_further_than_asked(store
         await connect(server).files.upload(url_of(store), digest=False)
     assert store.poured < 64 * MIB, "buffers of sockets, and no more"
     assert server.stored == {}
+
+
+MISLEADING = {
+    "not HTTP": (GARBAGE, "its answer is not HTTP"),
+    "too early": (CUT, "its answer ended too early"),
+    "loop": (f"{REDIRECT}{PATH}?k=5ecre7", "its server redirects without end, or to what is no web address"),
+    "no web address": (f"{REDIRECT}ftp://a.example/b?k=5ecre7", "or to what is no web address"),
+    "no address": (f"{REDIRECT}http://[b?k=5ecre7", "or to what is no web address"),
+    "odd status": (418, r"cannot be read \(HTTP 418\)"),
+}
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize(("act", "told"), MISLEADING.values(), ids=MISLEADING)
+async def test_answers_that_lead_nowhere_are_told_for_what_they_are(  # noqa: PLR0917 - fixtures and a case
+    store, handmade, connect, caplog, method, act, told
+):
+    store.put(PATH, os.urandom(100))
+    store.act = lambda asked: act if method in {asked.method, "HEAD"} else None
+    server = await handmade()
+    with caplog.at_level("DEBUG"), pytest.raises(OpusError, match=told) as caught:
+        await connect(server, retry={"attempts": 2}).files.upload(url_of(store), digest=False)
+    assert "5ecre7" not in str(caught.value)
+    assert "5ecre7" not in caplog.text
 
 
 async def test_bytes_from_elsewhere_in_a_document_are_not_taken_for_those_asked_for(store, handmade, connect):

@@ -27,6 +27,10 @@ HANG = "hang"
 """Never answers."""
 ENDLESS = "endless"
 """Gives content until nobody takes it any more."""
+GARBAGE = "garbage"
+"""Answers with a line that is not HTTP."""
+REDIRECT = "redirect to "
+"""Followed by a URL: leads there."""
 FIRST_BYTES = "first bytes"
 """Gives the first bytes of the document, whichever were asked for, and says so."""
 
@@ -73,8 +77,8 @@ class WebStore:
         url: Where it is, without a slash at its end.
         documents: Path -> document.
         asked: The requests so far.
-        act: From a request to what is done: a status, DROP, CUT, HANG, ENDLESS, FIRST_BYTES, or None for an
-            answer.
+        act: From a request to what is done: a status, DROP, CUT, HANG, ENDLESS, GARBAGE, REDIRECT and a URL,
+            FIRST_BYTES, or None for an answer.
         poured: Bytes that were given without end.
         told_size: What is told of every document's size, without its content; None for what it is.
     """
@@ -146,6 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
         if act in {HANG, DROP}:
             self.close_connection = True
             return
+        if isinstance(act, str) and act.startswith((GARBAGE, REDIRECT)):
+            self._mislead(act)
+            return
         found = store.documents.get(path)
         if isinstance(act, int):
             self._refuse(act)
@@ -162,6 +169,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._give(found, asked._replace(range=f"bytes=0-{last - first}"), cut=False)
         else:
             self._give(found, asked, cut=act == CUT)
+
+    def _mislead(self, act: str) -> None:
+        if act == GARBAGE:
+            self.close_connection = True
+            self.wfile.write(b"\xff\xfe?k=5ecre7\r\n\r\n")
+            return
+        self.send_response(302)
+        self.send_header("Location", act.removeprefix(REDIRECT))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _refuse(self, status: int) -> None:
         self.send_response(status)
