@@ -72,8 +72,8 @@ async def in_order(
     Raises:
         Exception: The first error of any item, which ends the others.
     """
-    if len(items) == 1:  # as most lists: it needs no task
-        return [await work(items[0])]
+    if len(items) < 2:  # noqa: PLR2004 - as most lists: none or one needs no task
+        return [await work(item) for item in items]
     found: dict[int, ValueT] = {}
     waiting = enumerate(items)
     try:

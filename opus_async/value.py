@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Value"]
 
@@ -15,22 +15,18 @@ class Value:
     """A dataclass made with ``repr=False, eq=False``, which is shown and compared as any other is."""
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # of each dataclass; fields() asks for it
 
     def __repr__(self) -> str:
-        told = (f"{each.name}={getattr(self, each.name)!r}" for each in _fields(self) if each.repr)
+        told = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
         return f"{type(self).__qualname__}({', '.join(told)})"
 
     def __eq__(self, other: object) -> bool:
         return _compared(self) == _compared(other) if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        known = _fields(self)
-        hashed = (each for each in known if (each.compare if each.hash is None else each.hash))
+        hashed = (each for each in fields(self) if (each.compare if each.hash is None else each.hash))
         return hash(tuple(getattr(self, each.name) for each in hashed))
-
-
-def _fields(value: Any) -> tuple[Field[Any], ...]:
-    return fields(value)
 
 
 def _compared(value: Any) -> tuple[Any, ...]:

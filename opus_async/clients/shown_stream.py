@@ -6,11 +6,14 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from opus_async.events import Event, JobStageChanged
-from opus_async.metrics.progress import Progress
+from opus_async.events import RequestSent
+from opus_async.metrics.progress import RARE, Progress
 from opus_async.platform import Stages
 from opus_async.progress.shown import Shown
-from opus_async.transport.dispatch import Dispatcher, Relay
+from opus_async.transport.dispatch import Dispatcher, Only, Relay
+
+_OF_CLIENT = RARE | {RequestSent}
+"""What is taken from all of the client; the stages of the stream's jobs come by themselves."""
 
 
 class ShownStream:
@@ -34,7 +37,7 @@ class ShownStream:
         self.notify = Relay(client, [self._progress])
 
     async def __aenter__(self) -> Self:
-        self._open.enter_context(self._client.listening(self._count_traffic))
+        self._open.enter_context(self._client.listening(Only(self._progress, _OF_CLIENT)))
         await self._open.enter_async_context(Shown(self._progress, self._title))
         return self
 
@@ -42,7 +45,3 @@ class ShownStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._open.aclose()
-
-    def _count_traffic(self, event: Event) -> None:
-        if not isinstance(event, JobStageChanged):  # those of the stream come by themselves
-            self._progress(event)

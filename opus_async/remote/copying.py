@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from opus_async.errors import ConfigurationError, ManifestError, OpusError
 from opus_async.remote import access
 from opus_async.remote.facts import RemoteFacts, facts_of
 from opus_async.remote.hold import held
-from opus_async.remote.libraries import Located
 from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import refused
 from opus_async.remote.source import BLOCK
@@ -54,10 +54,7 @@ def _copy(file: RemoteFile, facts: RemoteFacts, destination: Path) -> None:
     with destination.open("xb") as copy:
         for offset in range(0, facts.size, BLOCK):
             end = min(offset + BLOCK, facts.size)
-
-            async def part(place: Located, start: int = offset, end: int = end) -> bytes:
-                return await read_part(place, facts.pin, start, end, size=facts.size)
-
+            part = partial(read_part, pin=facts.pin, start=offset, end=end, size=facts.size)
             block = access.blocking(ask(file, part, reading=True))
             if len(block) == facts.size:  # its server gives no parts
                 copy.write(block)

@@ -11,6 +11,7 @@ twice, and the last byte is sent only of what was the same both times.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 from opus_async.errors import OpusError, StoreUnavailable, UploadError
 from opus_async.gaps import gapped
@@ -18,7 +19,6 @@ from opus_async.input_problems import Unfit
 from opus_async.remote.contents import identity_of
 from opus_async.remote.facts import NO_PIN, RemoteFacts, facts_of
 from opus_async.remote.hold import Hold
-from opus_async.remote.libraries import Located
 from opus_async.remote.patience import Patience, current_patience, patient
 from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import is_condition_refused, obstacle, refused
@@ -141,10 +141,7 @@ class RemoteSource:
             StoreUnavailable: Its store gives it not out.
         """
         end = min(offset + BLOCK, self.size)
-
-        async def part(place: Located) -> bytes:
-            return await read_part(place, self._pin, offset, end, size=self.size)
-
+        part = partial(read_part, pin=self._pin, start=offset, end=end, size=self.size)
         try:
             with patient(self._patience):
                 content = await ask(self._file, part, reading=True, within=within)

@@ -176,7 +176,6 @@ class _FileBody(Body):
         super().__init__(source.size)
         self.failure: OpusError | None = None
         self._source = source
-        self._source_bounds_reading = getattr(source, "bounds_reading", False)
         self._reading = reading
         self._bandwidth = bandwidth
         self._on_progress = on_progress
@@ -191,7 +190,7 @@ class _FileBody(Body):
         size = self._source.size
         content: bytes | memoryview | None = self._reading.read_now(memoryview(bytearray(size)), 0)
         if content is None or len(content) < size:
-            async with asyncio.timeout(None if self._source_bounds_reading else stall):
+            async with asyncio.timeout(None if self._source.bounds_reading else stall):
                 content = await self._read_in_thread(size)
         if self._bandwidth is not None:
             await self._bandwidth.spend(size)
@@ -260,7 +259,7 @@ class _FileBody(Body):
             buffer = memoryview(bytearray(min(left, CHUNK)))
         chunk = self._reading.read_now(buffer[:left], self.sent)
         if chunk is None:
-            with self.watch.suspended() if self._source_bounds_reading else nullcontext():
+            with self.watch.suspended() if self._source.bounds_reading else nullcontext():
                 chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
         if chunk.nbytes == 0:
             raise changed(self._source.filename)

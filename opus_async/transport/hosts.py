@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opus_async.config import RetryPolicy
-from opus_async.events import Event, RequestKind
+from opus_async.events import RequestKind
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
@@ -34,10 +35,10 @@ class Hosts:
         policy: How often and how long a request is repeated.
         slots: Requests on the wire at once to one host; requests to all hosts together are bounded where
             uploads and downloads are made.
-        notify: Called with the events of requests and outages.
+        notify: Told of requests and outages.
     """
 
-    def __init__(self, policy: RetryPolicy, slots: int, notify: Callable[[Event], None]) -> None:
+    def __init__(self, policy: RetryPolicy, slots: int, notify: Dispatcher) -> None:
         self._policy = policy
         self._slots = slots
         self._notify = notify

@@ -16,10 +16,11 @@ import backoff
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import APIError, MixedUpAnswer, Obstacle, OpusError, TransportError
-from opus_async.events import Event, FailureClass, RequestKind, RequestRetried, current_job
+from opus_async.events import FailureClass, RequestKind, RequestRetried, RequestUnanswered, current_job
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.backoff_schedule import BackoffSchedule
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import Failure
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.shortage import Waits
@@ -74,7 +75,7 @@ class Retrier:
         limiter: Gives the slots; its throttling is told of every response, and learns limits.
         breaker: Told of every response; blocks the limiter while the host is down. None for no such check.
         kind: What the requests are for; those of ``Priority.POLL`` are polls.
-        notify: Called with a RequestRetried before each wait.
+        notify: Told of attempts that failed, and of the pauses after a 429. None for nobody.
         clock: Measures attempts, in seconds: the limiter's clock, which it is by default, or one in step.
         sleep: Waits so many seconds.
         jitter: From a backoff in seconds to the wait that is taken.
@@ -87,7 +88,7 @@ class Retrier:
         *,
         breaker: CircuitBreaker | None = None,
         kind: RequestKind = RequestKind.API,
-        notify: Callable[[Event], None] | None = None,
+        notify: Dispatcher | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[float], float] = backoff.full_jitter,
@@ -293,7 +294,7 @@ class Retrier:
 
     def _tell_unanswered(self, operation: str, error: OpusError, attempt: Attempt, took: float) -> None:
         """Tell listeners of an attempt that went out to the network and got no answer."""
-        if self._notify is None:
+        if self._notify is None or RequestUnanswered not in self._notify.heard:
             return
         if isinstance(error, TransportError) and error.obstacle in _WITHOUT_ANSWER and error.method:
             failure = FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
@@ -310,8 +311,10 @@ class Retrier:
         if self._notify is None:
             return
         if failure.kind is FailureClass.THROTTLED:
-            for meter in getattr(self._notify, "meters", ()):
+            for meter in self._notify.meters:
                 meter.paused(wait)
+        if RequestRetried not in self._notify.heard:
+            return
         job = current_job.get()
         self._notify(
             RequestRetried(

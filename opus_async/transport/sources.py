@@ -37,16 +37,15 @@ from opus_async.transport.shortage import patiently
 class Source(Protocol):
     """What can be uploaded.
 
-    A source that bounds its own waiting has an attribute ``bounds_reading``, which is True: an upload that
-    waits for it has not stalled.
-
     Attributes:
         filename: As the caller named it.
         size: Bytes.
+        bounds_reading: Whether it bounds its own waiting: an upload that waits for it has not stalled.
     """
 
     filename: str
     size: int
+    bounds_reading: bool
 
     async def open(self) -> OpenSource:
         """Start reading from the beginning."""
@@ -81,6 +80,8 @@ class BytesSource:
         filename: As the caller named them.
         data: The content.
     """
+
+    bounds_reading = False
 
     def __init__(self, filename: str, data: bytes) -> None:
         self.filename = filename
@@ -128,6 +129,8 @@ class PathSource:
     Raises:
         UploadError: It is missing, unreadable, no regular file, or outside of the folder it is confined to.
     """
+
+    bounds_reading = False
 
     def __init__(self, path: str | os.PathLike[str], filename: str | None = None) -> None:
         self._path = os.fspath(path)
@@ -233,6 +236,8 @@ class FileObjectSource:
     Raises:
         UploadError: It is a text file, closed, or cannot seek.
     """
+
+    bounds_reading = False
 
     def __init__(self, filename: str, fileobj: IO[bytes], *, start: int | None = None) -> None:
         self.filename = filename

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from hashlib import sha256
 
 import pytest
 from batch_command import DOCUMENT
@@ -161,15 +162,19 @@ def test_documents_inside_of_a_file_are_not_listed(store, there, process, where)
     assert "inside of another file, which is not listed" in " ".join(said.err.split())
 
 
-def test_load_test_takes_documents_from_a_store(store, there, process):
-    put_notes(store, "load", 2)
+def test_load_test_takes_documents_from_a_store(store, there, process, simulator):
+    contents = [f"{store.endpoint}, note {index}\n".encode() for index in range(2)]
+    for index, content in enumerate(contents):
+        store.put(BUCKET, f"load/note-{index}.txt", content)
     said = process(
         *("load", "run", "--workflow", DOCUMENT, "--inputs", f"s3://{BUCKET}/load/", "--out", "l"),
-        *("--concurrency", "2", "--jobs", "4", "--yes"),
+        *("--concurrency", "2", "--jobs", "4", "--yes", "--json"),
         env=there,
     )
-    assert said.code in {0, 7}, said.err  # 7: this machine had no time for a verdict
-    assert "4 of 4 jobs completed" in said.out
+    assert said.json["counts"]["completed"] == 4, said.err
+    uploaded = [upload.get("sha256") for upload in simulator.state()["uploads"].values()]
+    assert [uploaded.count(sha256(content).hexdigest()) for content in contents] == [2, 2]
+    assert said.code == {"PASS": 0, "INVALID": 7}[said.json["verdict"]], "INVALID where the machine is busy"
 
 
 def test_name_of_the_batch_directory_is_proposed():

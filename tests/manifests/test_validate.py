@@ -22,6 +22,7 @@ from opus_async.cli.batch.validation_text import table
 from opus_async.errors import AuthenticationError, InvalidInputs, ManifestError, OpusError
 from opus_async.input_problems import InputProblem
 from opus_async.manifests import Manifest, open_manifest
+from opus_async.manifests.binding import column_table
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.problem import Problem
@@ -30,6 +31,7 @@ from opus_async.manifests.validation.estimate import ThroughputAssumptions, esti
 from opus_async.manifests.validation.result import Cause, Validation
 from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
+from opus_async.spelling import closest
 
 MODERN = "M0dernTypesWrkfl"
 ALL_TYPES = "B9uGJfZ3CFwOdMKH"
@@ -390,6 +392,17 @@ async def test_validation_of_jsonl_refuses_the_row_whose_column_is_misspelt(open
     binding = {"columns": {"Treshold": "Threshold"}}
     mapped = jsonl(place / "m.jsonl", good, {"Document": "docs/b.txt", "Treshold": 0.1})
     assert (await checked(await opened(), mapped, binding=binding)).ok
+
+
+async def test_validation_of_jsonl_compares_a_column_with_the_inputs_once_for_all_rows(
+    opened, place, monkeypatch
+):
+    compared = []
+    monkeypatch.setattr(column_table, "closest", lambda *given: compared.append(given[0]) or closest(*given))
+    platform = await opened()
+    manifest = jsonl(place / "m.jsonl", *[{"Document": "docs/b.txt", "Remark": "none"}] * 100)
+    assert (await checked(platform, manifest)).valid == 100
+    assert 0 < compared.count("Remark") < 10
 
 
 async def test_validation_counts_unreadable_line_as_bad_row_and_checks_the_others(opened, place):

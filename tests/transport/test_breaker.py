@@ -33,6 +33,7 @@ from opus_async.platform import AmbiguousStart, StartCheck
 from opus_async.transport import circuit_breaker as breaker_module
 from opus_async.transport import pace
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import Priority, RequestLimiter
@@ -103,7 +104,8 @@ class Host:
         self.breaker = CircuitBreaker(
             HOST, self.gate, policy, notify=self.events.append, random=lambda: spread
         )
-        self.retrier = Retrier(policy, self.gate, breaker=self.breaker, notify=self.events.append)
+        notify = Dispatcher([self.events.append])
+        self.retrier = Retrier(policy, self.gate, breaker=self.breaker, notify=notify)
 
     async def ask(
         self, what: str = "ask", *, fails: Callable[[], OpusError] | None = None, **options: object
@@ -948,7 +950,7 @@ async def test_breaker_over_sockets_fails_no_request_if_server_returns(quick):
     policy = RetryPolicy(attempts=3, base=0.01, cap=0.02, outage=60)
     gate = RequestLimiter(16)
     breaker = CircuitBreaker("127.0.0.1", gate, policy, notify=notify)
-    retrier = Retrier(policy, gate, breaker=breaker, notify=notify)
+    retrier = Retrier(policy, gate, breaker=breaker, notify=Dispatcher([notify]))
     await cable.plug_in()
     url = f"http://127.0.0.1:{cable.port}/a"
 

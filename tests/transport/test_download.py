@@ -27,6 +27,7 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError
 from opus_async.events import FailureClass, RequestRetried, RequestUnanswered
 from opus_async.transport import part_file
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.download import WRITE_BYTES, get_file
 from opus_async.transport.failures import classify
 from opus_async.transport.http import MAX_STORAGE_ANSWER_BYTES, Http
@@ -208,7 +209,7 @@ async def test_download_cut_anywhere_leaves_nothing_and_restarts(  # noqa: PLR09
     assert names(folder) == []
     served = await serve(cut, answer(200, CONTENT))
     events = []
-    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(2), notify=events.append)
+    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(2), notify=Dispatcher([events.append]))
     await retrier.call("get", lambda _: get(http, served, place))
     assert place.path.read_bytes() == CONTENT
     assert names(folder) == ["result.pdf"]

@@ -21,6 +21,7 @@ from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.events import RequestUnanswered
 from opus_async.transport import open_source
 from opus_async.transport.bandwidth import Bandwidth
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import mime_type, put_file
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
@@ -179,7 +180,7 @@ async def test_upload_cut_anywhere_is_resent_from_start(serve, http, path, bound
     served = await serve(cut, answer())
     events = []
     gate = RequestLimiter(2)
-    retrier = Retrier(RetryPolicy(base=0.001), gate, notify=events.append)
+    retrier = Retrier(RetryPolicy(base=0.001), gate, notify=Dispatcher([events.append]))
     source = PathSource(path)
     response = await retrier.call("put", lambda _: put(http, served, source))
     assert response.status == 200

@@ -8,6 +8,7 @@ from virtual_time import run_virtual
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown, TransportError
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.hosts import MOST, Hosts
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
@@ -29,7 +30,7 @@ async def fine(_):
 
 def test_storage_host_that_never_answered_fails_its_request_alone():
     async def main():
-        hosts = Hosts(POLICY, 4, lambda _: None)
+        hosts = Hosts(POLICY, 4, Dispatcher())
         with pytest.raises(TransportError) as caught:
             await hosts.at("https://odd.example/a?X-Amz-Signature=s").call("put", refuse)
         assert not isinstance(caught.value, HostDown)
@@ -41,7 +42,7 @@ def test_storage_host_that_never_answered_fails_its_request_alone():
 
 def test_storage_host_that_has_answered_is_waited_for_during_outage():
     async def main():
-        hosts = Hosts(POLICY, 4, lambda _: None)
+        hosts = Hosts(POLICY, 4, Dispatcher())
         usual = hosts.at("https://usual.example/a")
         assert await usual.call("put", fine) == "stored"
         with pytest.raises(HostDown) as caught:
@@ -55,7 +56,7 @@ def test_storage_host_that_has_answered_is_waited_for_during_outage():
 
 def test_storage_hosts_told_apart_are_bounded():
     async def main():
-        hosts = Hosts(POLICY, 4, lambda _: None)
+        hosts = Hosts(POLICY, 4, Dispatcher())
         first = hosts.at("https://0.example/a")
         assert hosts.at("https://0.EXAMPLE/b") is first
         found = {id(hosts.at(f"https://{number}.example/a")) for number in range(10 * MOST)}

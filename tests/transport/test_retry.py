@@ -159,7 +159,7 @@ def call(script: Script, *, policy: RetryPolicy | None = None, **options):
 
     async def main():
         gate = RequestLimiter(4, random=lambda: 0.0)
-        retrier = Retrier(policy or RetryPolicy(), gate, notify=events.append, jitter=full)
+        retrier = Retrier(policy or RetryPolicy(), gate, notify=Dispatcher([events.append]), jitter=full)
         try:
             return await retrier.call("look", script, **options), events, gate
         finally:
@@ -436,7 +436,11 @@ def test_retrier_event_carries_failure_class_and_waits():
     async def main():
         told = []
         retrier = Retrier(
-            RetryPolicy(), RequestLimiter(1), kind=RequestKind.STORAGE, notify=told.append, jitter=full
+            RetryPolicy(),
+            RequestLimiter(1),
+            kind=RequestKind.STORAGE,
+            notify=Dispatcher([told.append]),
+            jitter=full,
         )
         await retrier.call("put", Script(broken(), limited(), None, takes=3.0), waited=7.0)
         assert [(e.failure, e.status, e.attempt, e.waited, e.seconds) for e in told] == [

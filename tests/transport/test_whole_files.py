@@ -16,6 +16,7 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import TransportError, UploadError
 from opus_async.events import RequestRetried, RequestUnanswered
 from opus_async.transport.bandwidth import Bandwidth
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import put_file
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
@@ -90,7 +91,7 @@ async def test_whole_file_over_connection_that_was_closed_is_sent_again_by_the_r
 
     served = await serve(once)
     events = []
-    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(1), notify=events.append)
+    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(1), notify=Dispatcher([events.append]))
     for _ in range(3):
         await retrier.call("put", lambda _: put(http, served, PathSource(path)))
     assert served.bodies == [CONTENT] * 3

@@ -168,8 +168,9 @@ class Binding:
 
     def near_misses(self, cells: Mapping[str, Any], filled: Collection[str]) -> Iterator[BoundColumn]:
         """Columns of a row that are spelled almost like an input which it does not fill, with the problem."""
+        known = frozenset(filled)
         for name in cells:
-            if self.column(name).input is None and (near := self._table.near_miss(name, filled)):
+            if near := self._table.near_miss(name, known):
                 yield near
 
     def constant_cells(self, cells: Mapping[str, Any]) -> Iterator[tuple[InputField, Any]]:

@@ -16,6 +16,8 @@ from opus_async.text import quoted
 _SLIP = 0.75
 """How alike, from 0 to 1, a column's name and an input that nothing fills must be for the name to count as a
 typing error, which is refused; a column that is less alike is left out, with a warning."""
+_REMEMBERED = 1000
+"""Columns of single rows that were compared, each with what its row fills: most rows have the same."""
 
 
 class ColumnTable:
@@ -43,6 +45,7 @@ class ColumnTable:
         self._mapping = mapping
         self._key = key
         self._filled = filled
+        self._near_misses: dict[tuple[str, frozenset[str]], BoundColumn | None] = {}
 
     def lines(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
         """What each of these columns is for, and what is wrong with them side by side.
@@ -94,7 +97,7 @@ class ColumnTable:
                     input=field.display_name,
                 )
 
-    def near_miss(self, column: str, filled: Collection[str]) -> BoundColumn | None:
+    def near_miss(self, column: str, filled: frozenset[str]) -> BoundColumn | None:
         """A column of one row that is spelled almost like an input which that row does not fill.
 
         Args:
@@ -104,12 +107,16 @@ class ColumnTable:
         Returns:
             The column, with its problem; None where it is none of that kind.
         """
-        bound = self._columns.bound(column)
+        bound, asked = self._columns.bound(column), (column, filled)
         if bound.bound_by != BoundBy.NOTHING:
             return None
-        free = [field for name, field in self._inputs.items() if name not in filled]
-        bound = self._beside_others(bound, free)
-        return None if bound.suggested_input is None else bound
+        if asked not in self._near_misses:
+            if len(self._near_misses) >= _REMEMBERED:
+                self._near_misses.clear()
+            free = [field for name, field in self._inputs.items() if name not in filled]
+            compared = self._beside_others(bound, free)
+            self._near_misses[asked] = None if compared.suggested_input is None else compared
+        return self._near_misses[asked]
 
     def unfilled(self, table: Sequence[BoundColumn]) -> list[InputField]:
         """The required inputs that no column of this table and no constant fills."""

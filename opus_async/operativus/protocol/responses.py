@@ -73,12 +73,20 @@ def check_workflow(answer: ApiResponse, named: Any) -> None:
 
 
 def check_session(answer: ApiResponse, named: Any) -> None:
-    """Likewise, of the session."""
+    """Check that a field names the session that was asked about, where both are known.
+
+    Raises:
+        MixedUpAnswer: It names another one.
+    """
     _check(answer, answer.job_id, named)
 
 
 def check_subject(answer: ApiResponse, named: Any) -> None:
-    """Likewise, of the run or the step."""
+    """Check that a field names the run or the step that was asked about, where both are known.
+
+    Raises:
+        MixedUpAnswer: It names another one.
+    """
     _check(answer, answer.subject_id, named)
 
 
