@@ -14,6 +14,7 @@ class UploadError(OpusError):
         status: The HTTP status of storage's response; None when there was none.
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
         expired: Whether storage said that the presigned URL has expired.
+        refused_by: The store of a document that may not be read there, as ``s3://bucket``; None for all else.
     """
 
     error_code = ErrorCode.UPLOAD
@@ -26,11 +27,13 @@ class UploadError(OpusError):
         status: int | None = None,
         code: str | None = None,
         expired: bool = False,
+        refused_by: str | None = None,
         job_id: str | None = None,
         stage: str | None = None,
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.expired = expired
+        self.refused_by = refused_by
         self.filename = filename
         self.status = status
         self.code = code

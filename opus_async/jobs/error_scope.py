@@ -47,6 +47,7 @@ from opus_async.errors import (
     RateLimited,
     StoreUnavailable,
     TransportError,
+    UploadError,
 )
 from opus_async.jobs.shared_errors import store_in
 from opus_async.platform import Stages
@@ -86,7 +87,7 @@ def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 
             return Scope.ROW if begun else Scope.OTHERS_TELL
         case StoreUnavailable(others_read=True):
             return Scope.ROW
-        case StoreUnavailable() | InvalidInputs() if store_in(error) is not None:
+        case StoreUnavailable() | InvalidInputs() | UploadError() if store_in(error) is not None:
             return Scope.ROW if begun else Scope.OTHERS_TELL
         case TransportError(storage=True):
             return _on_the_way_to_storage(error)

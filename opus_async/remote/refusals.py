@@ -20,7 +20,7 @@ _MOST_WORDS = 200
 _STATUSES = range(100, 600)
 _DENIED = frozenset({401, 403})
 _GONE = frozenset({404, 410})
-_CONDITION = 412
+_CONDITION, _BAD_REQUEST = 412, 400
 _ASKED_TO_WAIT = frozenset({408, 425, 429})
 _SERVER_ERRORS, _NOT_IMPLEMENTED = range(500, 600), 501
 _PASSING_CODES = frozenset(
@@ -78,6 +78,10 @@ _BROKEN = frozenset(
 """Classes of ours, aiohttp, botocore, requests, google-auth, Azure, ftplib and paramiko, by their names."""
 _MISLED = frozenset({"RedirectClientError", "TooManyRedirects"})
 """Classes of aiohttp for a redirect that cannot be followed."""
+_DENIED_CODES = frozenset(
+    {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "RequestExpired"}
+)
+"""Codes of S3 for credentials that are not taken, of which some come with the status 400."""
 _CREDENTIALS = frozenset(
     {
         "NoCredentialsError",
@@ -173,6 +177,12 @@ def is_passing(error: BaseException) -> bool:
 def is_condition_refused(error: BaseException) -> bool:
     """Whether a store says that a document has not the version that was asked for."""
     return _first_status(list(_chain(error))) == _CONDITION
+
+
+def has_no_reason(error: BaseException) -> bool:
+    """Whether S3 said 400 to a HEAD, which has no body: mostly that credentials have expired."""
+    causes = list(_chain(error))
+    return _first_status(causes) == _BAD_REQUEST and {None, str(_BAD_REQUEST)} >= set(map(_code, causes))
 
 
 def no_connection(error: BaseException) -> bool:
@@ -287,7 +297,11 @@ def _places(scheme: str) -> str:
 
 
 def _is_denied(causes: Sequence[BaseException]) -> bool:
-    return _first_status(causes) in _DENIED or any(isinstance(cause, PermissionError) for cause in causes)
+    return (
+        _first_status(causes) in _DENIED
+        or any(_code(cause) in _DENIED_CODES for cause in causes)
+        or any(isinstance(cause, PermissionError) for cause in causes)
+    )
 
 
 def _is_untrusted(causes: Sequence[BaseException]) -> bool:

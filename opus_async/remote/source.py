@@ -15,7 +15,7 @@ from functools import partial
 
 from opus_async.errors import OpusError, StoreUnavailable, UploadError
 from opus_async.gaps import gapped
-from opus_async.input_problems import Unfit
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.remote.contents import identity_of
 from opus_async.remote.facts import NO_PIN, RemoteFacts, facts_of
 from opus_async.remote.hold import Hold
@@ -23,7 +23,7 @@ from opus_async.remote.patience import Patience, current_patience, patient
 from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import is_condition_refused, obstacle, refused
 from opus_async.remote.stores import ask
-from opus_async.remote_urls import RemoteFile
+from opus_async.remote_urls import RemoteFile, store_of
 from opus_async.transport.open_source import SMALL, to_thread
 
 BLOCK = 2 * 1024 * 1024
@@ -125,7 +125,7 @@ class RemoteSource:
             try:
                 now = await facts_of(self._file, anew=True)
             except Unfit as unfit:
-                raise UploadError(_message(unfit), filename=self.filename) from None
+                raise self._unfit(unfit) from None
         if now != self._facts:
             raise changed(self.filename)
 
@@ -187,7 +187,12 @@ class RemoteSource:
 
     def _failed(self, error: Exception) -> OpusError:
         found = obstacle(self._file, error)
-        return found or UploadError(_message(refused(self._file, error)), filename=self.filename)
+        return found or self._unfit(refused(self._file, error))
+
+    def _unfit(self, unfit: Unfit) -> UploadError:
+        denied = unfit.code is ProblemCode.FILE_DENIED
+        refused_by = store_of(self._file.url) if denied else None
+        return UploadError(_message(unfit), filename=self.filename, refused_by=refused_by)
 
 
 class RemoteReading:

@@ -91,7 +91,7 @@ async def ask(
                 failure,
                 attempts=number,
                 seconds=now - began,
-                others_read=store.answered_since(began),
+                others_read=store.answered_since(began) and not store.of_several,
             ) from None
         log.info("%s: attempt %d failed (%s); again in %.2f s", file, number, reason, wait)
         del failure  # its traceback leads to this frame: no cycle

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from batch_tools import DOCUMENT, content, lines, sha256, states
-from web_stores import times, web_store
+from web_stores import EXPIRED, times, web_store
 
 from opus_async import RetryPolicy
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
@@ -147,6 +147,31 @@ async def test_documents_that_were_taken_away_when_they_were_done_tell_that_thei
     assert (result.counts.completed, result.counts.failed) == (3, 3)
 
 
+@pytest.mark.parametrize("act", [403, 503])
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_store_that_is_down_does_not_keep_rows_of_other_stores_behind_it(  # noqa: PLR0917 - fixtures and a case
+    store, simulate, connect, tmp_path, act, method
+):
+    put_documents(store, 8)
+    for index in range(8):
+        store.put(f"/down/{index}.txt", content(index))
+    places = [f"s3://{bucket}/{index}.txt" for bucket in ("down", "docs") for index in range(8)]
+    rows = tmp_path / "m.csv"
+    rows.write_text("\n".join(["Document", *places, ""]))
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    where = {"workflow_id": DOCUMENT, "out": tmp_path / "out", "allow_outside": True}
+    await run_batch(client, rows, **where, max_in_flight=2, limit=1)
+    store.act = lambda asked: act if asked.path.startswith("/down/") and asked.method == method else None
+    result = await resume_batch(client, tmp_path / "out")
+    assert states(tmp_path / "out") == {"completed": 9, "planned": 7}
+    assert result.exit_code == Exit.NOT_ALLOWED
+    assert "s3://down/" in str(result.error)
+    store.act = lambda _: None
+    assert (await resume_batch(client, tmp_path / "out")).ok
+    assert jobs(simulator) == 16
+
+
 async def test_document_that_its_store_does_not_give_out_fails_without_a_bill(
     store, simulate, connect, tmp_path
 ):
@@ -163,6 +188,68 @@ async def test_document_that_its_store_does_not_give_out_fails_without_a_bill(
     store.act = lambda _: None
     again = await retry_batch(client, tmp_path / "out")
     assert (again.ok, jobs(simulator)) == (True, 6)
+
+
+async def test_outage_that_begins_while_documents_are_read_fails_no_row(store, simulate, connect, tmp_path):
+    put_documents(store, 20)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK.model_copy(update={"outage": 1}))
+    await begin(client, tmp_path, 20, limit=1)
+    reads = []
+
+    def act(asked):
+        if asked.method == "GET":
+            reads.append(asked)
+        return 503 if len(reads) > 4 else None
+
+    store.act = act
+    result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 8})
+    counts = states(tmp_path / "out")
+    assert (set(counts), sum(counts.values())) == ({"completed", "planned"}, 20)
+    assert result.exit_code == Exit.NOT_ALLOWED
+    store.act = lambda _: None
+    assert (await resume_batch(client, tmp_path / "out")).ok
+    assert jobs(simulator) == 20
+
+
+async def test_last_row_of_a_store_that_is_down_waits_for_it(store, simulate, connect, tmp_path):
+    put_documents(store, 4)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    await begin(client, tmp_path, 4, limit=3)
+    store.act = lambda _: 503
+    result = await resume_batch(client, tmp_path / "out")
+    assert (states(tmp_path / "out"), result.exit_code) == ({"completed": 3, "planned": 1}, Exit.NOT_ALLOWED)
+    store.act = lambda _: None
+    assert (await resume_batch(client, tmp_path / "out")).ok
+    assert jobs(simulator) == 4
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_credentials_that_expire_while_rows_are_at_work_fail_none(
+    store, simulate, connect, tmp_path, method
+):
+    put_documents(store, 20)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK)
+    await begin(client, tmp_path, 20, limit=1)
+    asked_before = []
+
+    def act(asked):
+        if asked.method == method:
+            asked_before.append(asked)
+        return EXPIRED if len(asked_before) > 5 and (method == "HEAD" or asked.method == "GET") else None
+
+    store.act = act
+    result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 4})
+    counts = states(tmp_path / "out")
+    assert (set(counts), sum(counts.values())) == ({"completed", "planned"}, 20)
+    assert counts["completed"] > 1
+    assert result.exit_code == Exit.NOT_ALLOWED
+    assert "may not be read: check its permissions" in str(result.error)
+    store.act = lambda _: None
+    assert (await resume_batch(client, tmp_path / "out")).ok
+    assert jobs(simulator) == 20
 
 
 async def test_credentials_that_expire_fail_no_row(store, simulate, connect, tmp_path):

@@ -159,7 +159,7 @@ class PlainLedger:
     async def known_files(self, paths: Sequence[str]) -> Mapping[str, tuple[int, int, int, str]]:
         return {}
 
-    async def some_files(self, beginning: str, at_most: int) -> Sequence[str]:
+    async def some_files(self, beginning: str, at_most: int, *, inside: bool = True) -> Sequence[str]:
         return []
 
     async def begun(self, lease: RowLease) -> Receipt:

@@ -29,6 +29,8 @@ ENDLESS = "endless"
 """Gives content until nobody takes it any more."""
 GARBAGE = "garbage"
 """Answers with a line that is not HTTP."""
+EXPIRED = "expired"
+"""Refuses credentials as S3 does when they have expired: with 400, and a reason where there is a body."""
 REDIRECT = "redirect to "
 """Followed by a URL: leads there."""
 FIRST_BYTES = "first bytes"
@@ -77,8 +79,7 @@ class WebStore:
         url: Where it is, without a slash at its end.
         documents: Path -> document.
         asked: The requests so far.
-        act: From a request to what is done: a status, DROP, CUT, HANG, ENDLESS, GARBAGE, REDIRECT and a URL,
-            FIRST_BYTES, or None for an answer.
+        act: From a request to what is done: a status, one of the words above, or None for an answer.
         poured: Bytes that were given without end.
         told_size: What is told of every document's size, without its content; None for what it is.
     """
@@ -150,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         if act in {HANG, DROP}:
             self.close_connection = True
             return
-        if isinstance(act, str) and act.startswith((GARBAGE, REDIRECT)):
+        if isinstance(act, str) and act.startswith((GARBAGE, EXPIRED, REDIRECT)):
             self._mislead(act)
             return
         found = store.documents.get(path)
@@ -174,6 +175,16 @@ class _Handler(BaseHTTPRequestHandler):
         if act == GARBAGE:
             self.close_connection = True
             self.wfile.write(b"\xff\xfe?k=5ecre7\r\n\r\n")
+            return
+        if act == EXPIRED:
+            body = (
+                b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+            )
+            self.send_response(400)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
             return
         self.send_response(302)
         self.send_header("Location", act.removeprefix(REDIRECT))

@@ -275,8 +275,8 @@ class RemoteJournal:
     async def known_files(self, paths: Sequence[str]) -> Any:
         return await self._tell("known_files", list(paths))
 
-    async def some_files(self, beginning: str, at_most: int) -> Any:
-        return await self._tell("some_files", beginning, at_most)
+    async def some_files(self, beginning: str, at_most: int, *, inside: bool = True) -> Any:
+        return await self._tell("some_files", beginning, at_most, inside=inside)
 
     async def begun(self, lease: RowLease) -> Any:
         return await self._tell("begun", lease)

@@ -89,9 +89,10 @@ class SqliteJournal:
             found |= await self._writer.call(partial(key_value.recall_files, chunk), batchable=True)
         return found
 
-    async def some_files(self, beginning: str, at_most: int) -> Sequence[str]:
-        """Paths of known files that begin with a text, at random; no more than so many."""
-        return await self._writer.call(partial(key_value.some_files, beginning, at_most), batchable=True)
+    async def some_files(self, beginning: str, at_most: int, *, inside: bool = True) -> Sequence[str]:
+        """Paths of known files that begin with a text, at random, or do not; no more than so many."""
+        work = partial(key_value.some_files, beginning, at_most, inside)
+        return await self._writer.call(work, batchable=True)
 
     async def begun(self, lease: RowLease) -> Receipt:
         """Record that a planned row was started."""

@@ -15,6 +15,7 @@ _RECALL = "SELECT value FROM memory WHERE name = ?"
 _KEEP = "INSERT OR REPLACE INTO memory (name, value, at) VALUES (?, ?, ?)"
 _RECALL_FILE = "SELECT size, mtime_ns, inode, sha256 FROM files WHERE path = ?"
 _SOME_FILES = "SELECT path FROM files WHERE path >= ? AND path < ? ORDER BY random() LIMIT ?"
+_SOME_OTHERS = "SELECT path FROM files WHERE path < ? OR path >= ? LIMIT ?"
 _KEEP_FILE = "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?)"
 
 _SIGN, _RANGE = 1 << 63, 1 << 64
@@ -48,11 +49,12 @@ def recall_files(paths: Sequence[str], store: Store) -> dict[str, FileFacts]:
     return found
 
 
-def some_files(beginning: str, at_most: int, store: Store) -> list[str]:
-    """Paths of known files that begin with a text that is not empty, at random."""
+def some_files(beginning: str, at_most: int, inside: bool, store: Store) -> list[str]:  # noqa: FBT001 - a step is called by position
+    """Paths of known files that begin with a text that is not empty, at random; or of some that do not."""
     first = encode(beginning)
     behind = f"{first[:-1]}{chr(ord(first[-1]) + 1)}"
-    return [path for (path,) in store.connection.execute(_SOME_FILES, (first, behind, at_most))]
+    query = _SOME_FILES if inside else _SOME_OTHERS
+    return [path for (path,) in store.connection.execute(query, (first, behind, at_most))]
 
 
 def keep_file(path: str, facts: FileFacts, store: Store) -> None:

@@ -36,8 +36,8 @@ class RowJournal(Protocol):
     async def known_files(self, paths: Sequence[str]) -> Mapping[str, FileSignature]:
         """Path -> signature of files as the batch was planned; unknown ones are left out."""
 
-    async def some_files(self, beginning: str, at_most: int) -> Sequence[str]:
-        """Paths of known files that begin with a text, at random; no more than so many."""
+    async def some_files(self, beginning: str, at_most: int, *, inside: bool = True) -> Sequence[str]:
+        """Paths of known files that begin with a text, at random, or do not; no more than so many."""
 
     async def begun(self, lease: RowLease) -> Receipt:
         """A planned row was started."""

@@ -160,6 +160,7 @@ class LocalShardRunner:
         """End the rows in doubt whose trouble was their own, and release the others as they stand."""
         try:
             if self._control.mode is ShutdownMode.RUN:
+                await self._rows.ask_stores()
                 common = self._suspects.conclude(has_run=has_run)
                 if common is not None:
                     self._fail_all(common)

@@ -31,7 +31,7 @@ from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
 from opus_async.platform import NEW_JOB, JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
 from opus_async.remote.found import Found, with_found
-from opus_async.remote_urls import store_of
+from opus_async.remote_urls import RemoteFile, store_of
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -136,6 +136,17 @@ class RowRunner:
         except StoreUnavailable as error:
             raise error.located(stage=self._platform.stages.bind) from None
 
+    async def ask_stores(self) -> None:
+        """Give the stores up that rows in doubt met, and that give out no other document of the batch.
+
+        Raises:
+            LedgerError: The documents of the batch cannot be looked up.
+        """
+        for store, error in self._suspects.stores_in_doubt().items():
+            documents = self._suspects.documents(error)
+            if await self._store_check.gives_others(store, but_for=documents) is False:
+                self._suspects.give_up(store, error)
+
     def ends_within(self, seconds: float, task: RowTask) -> bool:
         """Whether a job that runs is to be expected to end within so many seconds."""
         if task.ordered_at is None or not self._run_times:
@@ -176,6 +187,8 @@ class RowRunner:
 
     async def _begin(self, task: RowTask) -> JobOutcome | JobRun:
         row = task.row
+        if row.is_new and self._suspects.any_given_up:
+            self._refuse_given_up(row)
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
         if row.is_new:
@@ -248,22 +261,38 @@ class RowRunner:
             self._fail_all(fatal)
             return None
         if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
-            log.warning("row %d: %s; whether others meet it will show", task.index, error)
+            level = logging.INFO if self._suspects.given_up([store_in(error) or ""]) else logging.WARNING
+            log.log(level, "row %d: %s; whether others meet it will show", task.index, error)
             task.settled = True
-            if self._suspects.add(task, error) and not await self._is_of_some_documents(error):
+            if self._suspects.add(task, error) and not await self._is_of_one_store(error):
                 self._fail_all(error)
             return None
         return self.failed(task, error)
 
-    async def _is_of_some_documents(self, error: OpusError) -> bool:
-        """Whether a store that several rows met gives out others; then their trouble is their own."""
+    def _refuse_given_up(self, row: Row) -> None:
+        files = self._requests.files(row)
+        stores = {store_of(file.url) for file in files if isinstance(file, RemoteFile)}
+        if error := self._suspects.given_up(stores):
+            raise error
+
+    async def _is_of_one_store(self, error: OpusError) -> bool:
+        """Whether other rows can go on although several met this; the trouble of one store is then settled.
+
+        It is that of some documents, where their store gives out others: their rows have failed. Else the
+        store is given up, where the batch has files elsewhere.
+        """
         store = store_in(error)
-        if store is None:
+        if store is None or self._suspects.given_up([store]):
             return False
         documents = self._suspects.documents(error)
-        if not await self._store_check.gives_others(store, but_for=documents):
+        if await self._store_check.gives_others(store, but_for=documents):
+            self._suspects.passed(of_store(error.stage or "", store))
+            return True
+        if not await self._store_check.others_lie_elsewhere(store):
             return False
-        self._suspects.passed(of_store(error.stage or "", store))
+        if not self._suspects.given_up([store]):  # by another row meanwhile
+            self._suspects.give_up(store, error)
+            log.warning("%s is given up for this session: rows without documents of it go on", store)
         return True
 
     async def _error_for_every_row(self, error: OpusError) -> OpusError | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -61,6 +61,7 @@ class RowTask:
         "_handed_out",
         "_here",
         "_journal",
+        "_met_before",
         "_reports",
         "_row",
         "_stages",
@@ -107,6 +108,7 @@ class RowTask:
         self._reports = reports
         self._check_files = check_files
         self._suspects = suspects
+        self._met_before = suspects.met
         self._handed_out = handed_out
         self._stages = stages
         self._here = generation
@@ -143,7 +145,8 @@ class RowTask:
         """A job exists that is not started."""
         require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
         self._changes |= {"remote_id": remote_id, "generation": self._generation}
-        self._suspects.passed(self._stages.prepare, self._stages.create, *self._stages_of_stores())
+        self._suspects.passed(self._stages.prepare, self._stages.create)
+        self._tell_of_stores()
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform gave the job a second id."""
@@ -167,13 +170,14 @@ class RowTask:
         require_lease(receipt)
         orders = self._changes.get("orders", self._row.orders)
         self._changes |= {"state": RowState.ORDERING, "orders": orders + 1}
-        self._suspects.passed(self._stages.prepare, *self._stages_of_stores())
+        self._suspects.passed(self._stages.prepare)
+        self._tell_of_stores()
 
-    def _stages_of_stores(self) -> Iterator[str]:
-        """What it has passed where its documents lie: they were looked up, and read."""
-        for store in self.stores:
-            yield of_store(self._stages.bind, store)
-            yield of_store(self._stages.prepare, store)
+    def _tell_of_stores(self) -> None:
+        """Tell what it has passed where its documents lie: they were looked up, and read."""
+        stages = (self._stages.bind, self._stages.prepare)
+        passed = [of_store(stage, store) for store in self.stores for stage in stages]
+        self._suspects.passed(*passed, since=self._met_before)
 
     async def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""

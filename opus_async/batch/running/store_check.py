@@ -30,12 +30,15 @@ class StoreCheck:
         self._asking = asyncio.Lock()
         self._documents: dict[str, Sequence[str]] = {}
 
-    async def gives_others(self, store: str, *, but_for: Collection[str]) -> bool:
+    async def gives_others(self, store: str, *, but_for: Collection[str]) -> bool | None:
         """Whether a store gives out one of some documents, or could tell of all of them that they are gone.
 
         Args:
             store: As :func:`opus_async.remote_urls.store_of` names it.
             but_for: Documents that it gives not out.
+
+        Returns:
+            None where the batch has no others there.
 
         Raises:
             LedgerError: The documents of the batch cannot be looked up.
@@ -45,4 +48,12 @@ class StoreCheck:
                 some = await self._journal.some_files(f"{store}/", _ASKED + len(but_for))
                 self._documents[store] = [url for url in some if url not in but_for][:_ASKED]
             found = set(await in_order(given_out, list(map(RemoteFile, self._documents[store]))))
-        return Given.YES in found or found == {Given.GONE}
+        return Given.YES in found or found == {Given.GONE} if found else None
+
+    async def others_lie_elsewhere(self, store: str) -> bool:
+        """Whether the batch has files that do not lie in a store.
+
+        Raises:
+            LedgerError: As :meth:`gives_others`.
+        """
+        return bool(await self._journal.some_files(f"{store}/", 1, inside=False))

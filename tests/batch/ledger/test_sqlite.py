@@ -758,6 +758,17 @@ async def test_ledger_stores_file_digests_for_any_file_name_and_inode(tmp_path):
     }
 
 
+async def test_ledger_tells_some_files_by_what_their_paths_begin_with(tmp_path):
+    inside = {"s3://a/1.pdf", "s3://a/b/2.pdf"}
+    async with created(tmp_path) as ledger:
+        for path in (*inside, "s3://a-b/3.pdf", "s3://a", "/a.pdf"):
+            ledger.keep_file(path, 1, 2, 3, "ab")
+        assert set(await ledger.journal.some_files("s3://a/", 9)) == inside
+        assert len(await ledger.journal.some_files("s3://a/", 1)) == 1
+        others = await ledger.journal.some_files("s3://a/", 9, inside=False)
+        assert set(others) == {"s3://a-b/3.pdf", "s3://a", "/a.pdf"}
+
+
 async def test_ledger_stores_file_digests_before_publish(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
