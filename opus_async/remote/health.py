@@ -23,12 +23,16 @@ class StoreHealth:
 
     Attributes:
         answered_at: When it last gave a good answer; None if it never did.
+        given: The URL of a document that it last gave a good answer about; None for none.
+        refused_at: When it last gave no good answer about that one either.
         failing_since: When it began to fail; None after a good answer.
         of_several: Whether it has failed for several documents since then, or could not be reached.
     """
 
     def __init__(self, name: str) -> None:
         self.answered_at: float | None = None
+        self.given: str | None = None
+        self.refused_at = float("-inf")
         self.failing_since: float | None = None
         self.of_several = False
         self._name = name
@@ -56,10 +60,6 @@ class StoreHealth:
             return False
         patience = patience if self.answered_at is not None else min(patience, NEVER_ANSWERED)
         return now - self.failing_since >= patience
-
-    def answered_since(self, moment: float) -> bool:
-        """Whether it gave a good answer after a moment."""
-        return self.answered_at is not None and self.answered_at > moment
 
 
 class Stores:

@@ -185,6 +185,11 @@ def has_no_reason(error: BaseException) -> bool:
     return _first_status(causes) == _BAD_REQUEST and {None, str(_BAD_REQUEST)} >= set(map(_code, causes))
 
 
+def is_denied(error: BaseException) -> bool:
+    """Whether a store says that a document may not be read."""
+    return _is_denied(list(_chain(error)))
+
+
 def no_connection(error: BaseException) -> bool:
     """Whether there was not even a connection: no document can be to blame for that."""
     return _cut_off(list(_chain(error)))

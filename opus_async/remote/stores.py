@@ -23,6 +23,7 @@ from opus_async.remote.refusals import (
     NoAnswer,
     finding,
     has_answered,
+    is_denied,
     is_passing,
     no_connection,
     unavailable,
@@ -34,6 +35,8 @@ ValueT = TypeVar("ValueT")
 
 log = logging.getLogger("opus_async.remote")
 
+_ASKED_LATELY = 5.0
+"""Seconds in which a store is not asked again for a document that it gave before: a thousand others fail."""
 _LEAST = 1.0
 """Seconds that a last attempt gets at least."""
 
@@ -80,22 +83,44 @@ async def ask(
             failure = error
         else:
             store.record_answer(time.monotonic())
+            store.given = file.url
             return value
         now = time.monotonic()
         reason = finding(file, failure)
         store.record_failure(file.url, now, reason, unreachable=no_connection(failure))
         wait = _wait(store, schedule, policy, now, took=now - started)
         if wait is None:
+            others_read = within is None and await _gives_another(store, file, work, patience.timeout)
             raise unavailable(
                 file,
                 failure,
                 attempts=number,
                 seconds=now - began,
-                others_read=store.answered_since(began) and not store.of_several,
+                others_read=others_read,
             ) from None
         log.info("%s: attempt %d failed (%s); again in %.2f s", file, number, reason, wait)
         del failure  # its traceback leads to this frame: no cycle
         await asyncio.sleep(wait)
+
+
+async def _gives_another(
+    store: StoreHealth, file: RemoteFile, work: Callable[[Located], Awaitable[object]], seconds: float
+) -> bool:
+    """Whether a store that fails for a document answers the same request about one that it gave before.
+
+    Of the version of that document nothing is known: that it is another one, or gone, is an answer.
+    """
+    other = store.given
+    if other in {None, file.url} or time.monotonic() - store.refused_at < _ASKED_LATELY:
+        return False
+    try:
+        await _attempt(RemoteFile(other), work, seconds)
+    except Exception as error:  # noqa: BLE001 - each library has its own
+        if is_passing(error) or is_denied(error) or not has_answered(error):
+            store.refused_at = time.monotonic()
+            return False
+    store.record_answer(time.monotonic())
+    return True
 
 
 async def _attempt(file: RemoteFile, work: Callable[[Located], Awaitable[ValueT]], seconds: float) -> ValueT:

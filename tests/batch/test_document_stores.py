@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from batch_tools import DOCUMENT, content, lines, sha256, states
-from web_stores import EXPIRED, times, web_store
+from web_stores import EXPIRED, REDIRECT, times, web_store
 
 from opus_async import RetryPolicy
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
@@ -304,6 +304,24 @@ async def test_document_that_cannot_be_looked_up_is_a_problem_of_its_row(store, 
     assert "which gives others out, fails (HTTP 500" in problem.message
     result = await begin(client, tmp_path, 5, skip_invalid=True)
     assert (result.counts.completed, result.counts.failed) == (4, 1)
+
+
+@pytest.mark.parametrize("act", [500, f"{REDIRECT}http://127.0.0.1:1/a.txt"], ids=["broken", "led astray"])
+async def test_last_documents_of_a_manifest_that_cannot_be_looked_up_do_not_keep_the_others(
+    simulate, connect, tmp_path, act
+):
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK.model_copy(update={"attempts": 6, "base": 0.05}))
+    with web_store() as store:
+        put_documents(store, 6)
+        bad = {f"/docs/{index}.txt" for index in range(3, 6)}
+        store.act = lambda asked: act if asked.path in bad else None
+        rows = manifest(tmp_path, 6)
+        rows.write_text(rows.read_text().replace("s3://docs", f"{store.url}/docs"))
+        result = await run_batch(
+            client, rows, workflow_id=DOCUMENT, out=tmp_path / "out", allow_outside=True, skip_invalid=True
+        )
+    assert (result.counts.completed, result.counts.failed) == (3, 3)
 
 
 async def test_nothing_is_planned_of_a_store_that_is_down(store, simulate, connect, tmp_path):
