@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from opus_async.errors import ConfigurationError, ManifestError, OpusError
+from opus_async.errors import ConfigurationError, ManifestError, OpusError, UploadError
 from opus_async.remote import access
-from opus_async.remote.facts import RemoteFacts, facts_of
+from opus_async.remote.facts import facts_of
 from opus_async.remote.hold import held
-from opus_async.remote.reading import read_part
 from opus_async.remote.refusals import refused
-from opus_async.remote.source import BLOCK
-from opus_async.remote.stores import ask
+from opus_async.remote.source import RemoteSource
 from opus_async.remote_urls import RemoteFile
 
 
@@ -25,14 +22,13 @@ def copy_to(file: RemoteFile, destination: Path) -> str:
     with held():
         try:
             before = access.blocking(facts_of(file, anew=True))
-            _copy(file, before, destination)
-            after = access.blocking(facts_of(file, anew=True))
+            _copy(RemoteSource(file, before), file, destination)
+        except ManifestError:
+            raise
         except OpusError as error:
             raise ManifestError(error.message) from None
         except Exception as error:  # noqa: BLE001 - each library has its own
             raise ManifestError(str(refused(file, error))) from None
-    if before != after:
-        raise ManifestError(f"{file} was changed while it was read: run the same command again")
     return before.signature(file)
 
 
@@ -50,17 +46,20 @@ def copy_from(source: Path, file: RemoteFile) -> None:
             raise ConfigurationError(str(refused(file, error, to="written"))) from None
 
 
-def _copy(file: RemoteFile, facts: RemoteFacts, destination: Path) -> None:
-    with destination.open("xb") as copy:
-        for offset in range(0, facts.size, BLOCK):
-            end = min(offset + BLOCK, facts.size)
-            part = partial(read_part, pin=facts.pin, start=offset, end=end, size=facts.size)
-            block = access.blocking(ask(file, part, reading=True))
-            if len(block) == facts.size:  # its server gives no parts
+def _copy(source: RemoteSource, file: RemoteFile, destination: Path) -> None:
+    failure: UploadError | None = None
+    try:
+        with destination.open("xb") as copy:
+            offset = 0
+            while offset < source.size:
+                block = access.blocking(source.block(offset, within=None))
                 copy.write(block)
-                return
-            if len(block) != end - offset:  # rows would be missing
-                raise ValueError(
-                    f"its server gave {len(block):,} bytes where {end - offset:,} were asked for"
-                )
-            copy.write(block)
+                offset += len(block)
+    except UploadError as error:
+        failure = error
+    try:
+        access.blocking(source.check())
+    except UploadError:
+        raise ManifestError(f"{file} was changed while it was read: run the same command again") from None
+    if failure is not None:
+        raise failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from opus_async.remote import access
@@ -18,8 +19,8 @@ async def read_part(place: Located, pin: Pin, start: int, end: int, *, size: int
     """Read bytes from ``start`` up to ``end``; all of the document where its server gives no parts.
 
     A web server and S3 refuse with 412 what has another ETag by now; S3 and Google's store give an older
-    version out where they keep it, and else tell that it is gone. Of a web server that gives more than was
-    asked for, one byte too many is read: it can send without end.
+    version out where they keep it, and else tell that it is gone. Of a server that gives more than was asked
+    for, one byte too many is read: it can send without end.
 
     Args:
         place: The document.
@@ -60,17 +61,17 @@ async def _read_web(place: Located, pin: Pin, start: int, end: int, size: int) -
             raise FileNotFoundError(url)
         response.raise_for_status()
         if response.status != _PARTIAL:
-            return await _at_most(response, size)
+            return await _at_most(response.content.read, size)
         told = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if told is not None and (int(told[1]), int(told[2] or size)) != (start, size):
             return b""
-        return await _at_most(response, end - start)
+        return await _at_most(response.content.read, end - start)
 
 
-async def _at_most(response: Any, number: int) -> bytes:
+async def _at_most(read: Callable[[int], Awaitable[bytes]], number: int) -> bytes:
     """The body of a response, and no more than one byte above a number of them."""
     blocks, left = [], number + 1
-    while left and (block := await response.content.read(left)):
+    while left and (block := await read(left)):
         blocks.append(block)
         left -= len(block)
     return b"".join(blocks)
@@ -90,7 +91,6 @@ async def _read_s3(place: Located, etag: str, start: int, end: int) -> bytes:
         "get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}", IfMatch=etag, **of_version
     )
     try:
-        content: bytes = await response["Body"].read()
+        return await _at_most(response["Body"].read, end - start)
     finally:
         response["Body"].close()
-    return content

@@ -12,7 +12,7 @@ from opus_async.gaps import gapped, literal
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.redaction import mask_signatures
 from opus_async.remote.libraries import MissingLibrary, UnknownScheme
-from opus_async.remote_urls import RemoteFile, scheme_of, shown, store_of
+from opus_async.remote_urls import RemoteFile, is_web_url, scheme_of, shown, store_of
 from opus_async.transport.shortage import advice, out_of
 
 _MOST_WORDS = 200
@@ -266,6 +266,8 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
         return f"cannot be {to} without credentials", f"its library looks for {_places(scheme)}"
     status = _first_status(causes)
     if _is_denied(causes):
+        if is_web_url(file.url):
+            return f"may not be {to}", "check its permissions; a URL with a signature may have expired"
         return (
             f"may not be {to}",
             f"check its permissions, and whose credentials are used ({_places(scheme)})",

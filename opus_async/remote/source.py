@@ -163,7 +163,7 @@ class RemoteSource:
         await self.check()
         raise UploadError(
             gapped(
-                "{} cannot be sent: its server says that it has {} bytes, and gives other bytes than those "
+                "{} cannot be read: its server says that it has {} bytes, and gives other bytes than those "
                 "that were asked for. Check the server, or save the document to a disk",
                 self.filename,
                 f"{self.size:,}",

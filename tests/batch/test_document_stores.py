@@ -324,6 +324,32 @@ async def test_last_documents_of_a_manifest_that_cannot_be_looked_up_do_not_keep
     assert (result.counts.completed, result.counts.failed) == (3, 3)
 
 
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+async def test_manifest_that_changes_while_it_is_copied_is_told(store, simulate, connect, tmp_path, scheme):
+    store.put("/docs/0.txt", content(0))
+    store.put("/docs/m.csv", b"key,Document\n" + b"K0,0.txt\n" * 300_000)
+
+    def act(asked):
+        if asked.range and not asked.range.startswith("bytes=0-"):
+            store.put("/docs/m.csv", b"key,Document\nK0,0.txt\n")
+
+    store.act = act
+    where = "s3://docs/m.csv" if scheme == "s3" else f"{store.url}/docs/m.csv"
+    client = connect(await simulate())
+    with pytest.raises(ManifestError, match="was changed while it was read: run the same command again"):
+        await run_batch(client, where, workflow_id=DOCUMENT, out=tmp_path / "out")
+    assert (await run_batch(client, where, workflow_id=DOCUMENT, out=tmp_path / "out")).ok
+
+
+async def test_manifest_is_read_from_a_server_that_takes_no_condition(store, simulate, connect, tmp_path):
+    store.put("/docs/0.txt", content(0))
+    store.put("/docs/m.csv", b"key,Document\nK0,0.txt\n")
+    store.act = lambda asked: 412 if asked.condition else None
+    client = connect(await simulate())
+    where = f"{store.url}/docs/m.csv"
+    assert (await run_batch(client, where, workflow_id=DOCUMENT, out=tmp_path / "out")).ok
+
+
 async def test_nothing_is_planned_of_a_store_that_is_down(store, simulate, connect, tmp_path):
     put_documents(store, 5)
     store.act = lambda _: 503

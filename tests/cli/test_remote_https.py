@@ -89,7 +89,10 @@ def test_document_on_a_server_is_sent(web, to, process, way):
 @pytest.mark.parametrize(
     ("way", "message"),
     [
-        ("denied", "/denied/a.txt' may not be read"),
+        (
+            "denied",
+            "/denied/a.txt' may not be read: check its permissions; a URL with a signature may have expired",
+        ),
         ("gone", "/gone/a.txt' does not exist"),
         ("nolength", "does not tell its size"),
         ("changing", "a.txt changed where it lies"),

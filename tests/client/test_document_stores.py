@@ -214,13 +214,17 @@ async def test_blocks_of_two_versions_are_never_joined(store, handmade, connect)
     assert server.stored == {}
 
 
+@pytest.mark.parametrize("scheme", ["http", "s3"])
 @pytest.mark.parametrize("size", [100, 5 * MIB], ids=["one block", "three blocks"])
-async def test_server_that_gives_without_end_is_read_no_further_than_asked(store, handmade, connect, size):
+async def test_server_that_gives_without_end_is_read_no_further_than_asked(
+    s3, handmade, connect, size, scheme
+):
+    store = s3
     store.put(PATH, os.urandom(size))
     store.act = lambda asked: ENDLESS if asked.method == "GET" else None
     server = await handmade()
     with pytest.raises(UploadError, match=f"has {size:,} bytes, and gives other bytes"):
-        await connect(server).files.upload(url_of(store), digest=False)
+        await connect(server).files.upload(url_of(store, scheme=scheme), digest=False)
     assert store.poured < 64 * MIB, "buffers of sockets, and no more"
     assert server.stored == {}
 
