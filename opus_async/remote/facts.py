@@ -21,6 +21,7 @@ from opus_async.errors import StoreUnavailable
 from opus_async.remote import access
 from opus_async.remote.hold import Hold
 from opus_async.remote.libraries import Located
+from opus_async.remote.redirects import refuse_misled
 from opus_async.remote.refusals import has_no_reason, obstacle, refused
 from opus_async.remote.stores import ask
 from opus_async.remote_urls import RemoteFile
@@ -154,11 +155,14 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
 async def _look_up(place: Located) -> RemoteFacts:
     place.filesystem.invalidate_cache()  # what a listing told may be old
     try:
-        return read_info(await access.call(place, "info"))
+        info = await access.call(place, "info")
     except Exception as error:
         if "s3" in place.filesystem.protocol and has_no_reason(error):
             await access.call(place, "cat_file", start=0, end=1)  # whose answer tells it
         raise
+    if "https" in place.filesystem.protocol:
+        refuse_misled(place.path, str(info.get("url", place.path)))
+    return read_info(info)
 
 
 def remember(url: str, info: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from opus_async.remote import access
 from opus_async.remote.facts import Pin
 from opus_async.remote.libraries import Located
+from opus_async.remote.redirects import refuse_misled
 
 _CONTENT_RANGE = re.compile(r"(?i)\s*bytes\s+(\d{1,19})-\d{1,19}/(?:(\d{1,19})|\*)\s*")
 """Which bytes a web server gives: the first one, and how many the whole document has, where that is told."""
@@ -60,6 +61,7 @@ async def _read_web(place: Located, pin: Pin, start: int, end: int, size: int) -
         if response.status == _MISSING:
             raise FileNotFoundError(url)
         response.raise_for_status()
+        refuse_misled(url, str(response.url))
         if response.status != _PARTIAL:
             return await _at_most(response.content.read, size)
         told = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))

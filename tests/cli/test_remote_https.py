@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from batch_command import DOCUMENT
 from certificates import certificate, needs_openssl
+from web_stores import web_store
 
 pytest.importorskip("fsspec", reason="pip install fsspec")
 pytestmark = needs_openssl
@@ -31,6 +32,11 @@ class Handler(BaseHTTPRequestHandler):
         way = self.path.split("/")[1]
         if way == "denied" or (way == "signed" and f"X-Amz-Signature={ACCESS}" not in self.path):
             return self.send_error(403)
+        if way == "downgraded" or (way == "downgraded-later" and self.headers.get("Range")):
+            self.send_response(302)
+            self.send_header("Location", self.server.plain)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         if way == "gone":
             return self.send_error(404)
         if way == "nohead" and not body:
@@ -66,7 +72,10 @@ def web(tmp_path_factory):
     running.url = f"https://localhost:{running.server_address[1]}"
     thread = threading.Thread(target=running.serve_forever, args=(0.05,))
     thread.start()
-    yield running
+    with web_store() as plain:
+        plain.put("/a.txt", CONTENT, etag='"1"')
+        running.plain = f"{plain.url}/a.txt"
+        yield running
     running.shutdown()
     thread.join()
     running.server_close()
@@ -95,6 +104,8 @@ def test_document_on_a_server_is_sent(web, to, process, way):
         ),
         ("gone", "/gone/a.txt' does not exist"),
         ("nolength", "does not tell its size"),
+        ("downgraded", "redirects from https to http"),
+        ("downgraded-later", "redirects from https to http"),
         ("changing", "a.txt changed where it lies"),
         ("signed", "/signed/a.txt' may not be read"),
     ],
