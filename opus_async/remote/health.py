@@ -11,6 +11,8 @@ NEVER_ANSWERED = 30.0
 """Seconds for which a store is waited for that never answered: its name, or the way to it, may be wrong."""
 FORGOTTEN = 300.0
 """Seconds after which a failure says nothing any more, as with hosts of the platform."""
+_QUIET = 60.0
+"""Seconds for which it is no news that a store fails for several documents: it gave another one."""
 _MOST = 256
 """Stores that are told apart, about 300 bytes each; the oldest are forgotten."""
 
@@ -37,6 +39,7 @@ class StoreHealth:
         self.of_several = False
         self._name = name
         self._first_url = ""
+        self._given_at = float("-inf")
         self._failed_at = 0.0
 
     def record_answer(self, now: float) -> None:
@@ -45,6 +48,11 @@ class StoreHealth:
             log.warning("%s answers again, after %.0f s", self._name, now - self.failing_since)
         self.answered_at, self.failing_since, self.of_several = now, None, False
 
+    def record_given(self, now: float) -> None:
+        """Note that it gave a document that it gave before, while it failed for others: they are to blame."""
+        self.answered_at, self.failing_since, self.of_several = now, None, False
+        self._given_at = now
+
     def record_failure(self, url: str, now: float, reason: str, *, unreachable: bool) -> None:
         """Note that it failed for a document."""
         if self.failing_since is None or now - self._failed_at > FORGOTTEN:
@@ -52,7 +60,8 @@ class StoreHealth:
         self._failed_at = now
         if not self.of_several and (unreachable or url != self._first_url):
             self.of_several = True
-            log.warning("%s gives no good answer (%s): its documents wait", self._name, reason)
+            level = logging.INFO if now - self._given_at < _QUIET else logging.WARNING
+            log.log(level, "%s gives no good answer (%s): its documents wait", self._name, reason)
 
     def waited_out(self, now: float, patience: float) -> bool:
         """Whether it has been waited for so long, or longer, in vain."""

@@ -1,9 +1,9 @@
 """Requests to stores: each is bounded in time, and repeated while its failure says nothing of the document.
 
 A store that is busy, restarts or is out of reach fails one document after the other, and nothing is wrong
-with any of them. While it fails for several (:mod:`.health`), a policy with an ``outage`` lets requests wait
-for it, and once it was waited for in vain they are tried once each. Libraries repeat requests of their own;
-what comes here has outlasted that.
+with any of them. While it fails for several (:mod:`.health`), and does not give a document either that it gave
+before, a policy with an ``outage`` lets requests wait for it, and once it was waited for in vain they are tried
+once each. Libraries repeat requests of their own; what comes here has outlasted that.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ async def ask(
     policy = patience.retry if within is None else _within(patience.retry, within)
     store, schedule = access.health().of(store_of(file.url), reading=reading), BackoffSchedule(policy)
     began, number = time.monotonic(), 0
+
+    async def gives_another() -> bool:
+        return within is None and await _gives_another(store, file, work, patience.timeout)
+
     while True:
         number += 1
         started = time.monotonic()
@@ -88,9 +92,10 @@ async def ask(
         now = time.monotonic()
         reason = finding(file, failure)
         store.record_failure(file.url, now, reason, unreachable=no_connection(failure))
+        others_read = store.of_several and await gives_another()
         wait = _wait(store, schedule, policy, now, took=now - started)
         if wait is None:
-            others_read = within is None and await _gives_another(store, file, work, patience.timeout)
+            others_read = others_read or await gives_another()
             raise unavailable(
                 file,
                 failure,
@@ -119,7 +124,7 @@ async def _gives_another(
         if is_passing(error) or is_denied(error) or not has_answered(error):
             store.refused_at = time.monotonic()
             return False
-    store.record_answer(time.monotonic())
+    store.record_given(time.monotonic())
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 
@@ -118,6 +119,21 @@ async def test_last_rows_whose_documents_are_never_given_out_fail_in_the_end(  #
     store.act = lambda _: None
     again = await retry_batch(client, tmp_path / "out")
     assert (again.ok, jobs(simulator)) == (True, 6)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_documents_that_are_broken_are_not_waited_for_as_a_store_is(
+    store, simulate, connect, tmp_path, method
+):
+    put_documents(store, 10)
+    simulator = await simulate()
+    client = connect(simulator, retry=QUICK.model_copy(update={"outage": 600}))
+    await begin(client, tmp_path, 10, limit=2)
+    bad = {f"/docs/{index}.txt" for index in range(2, 6)}
+    store.act = lambda asked: 500 if asked.path in bad and asked.method == method else None
+    async with asyncio.timeout(60):
+        result = await resume_batch(client, tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (6, 4)
 
 
 async def test_first_rows_whose_documents_are_never_given_out_do_not_keep_the_others(
