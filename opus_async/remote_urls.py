@@ -105,6 +105,17 @@ def is_pattern(url: str) -> bool:
     return re.search(_WEB_LINK, url) is None and re.search(_MAGIC, url.partition(_VERSION)[0]) is not None
 
 
+def names_no_document(url: str) -> bool:
+    """Whether a URL names a folder, or of an object store a bucket alone."""
+    return url.endswith("/") or (scheme_of(url) in _SAME_STORE and store_of(url) == url)
+
+
+def spellings(url: str) -> list[str]:
+    """A URL, and the same document by each scheme that means its store, as ``s3a://`` does ``s3://``."""
+    rest = url.strip().partition("://")[2]
+    return [url, *(f"{scheme}://{rest}" for scheme in _SAME_STORE.get(scheme_of(url) or "", ()))]
+
+
 def carries_secret(url: str) -> bool:
     """Whether a URL is known to give access to whoever has it: by a password, or by a signature."""
     return _without_user(url) != url or _names_secret(url)
@@ -215,18 +226,6 @@ class RemoteFile:
     def suffix(self) -> str:
         """The ending of its name, with the dot."""
         return splitext(self.name)[1]
-
-    @property
-    def names_no_document(self) -> bool:
-        """Whether it names a folder, or of an object store a bucket alone."""
-        bucket = scheme_of(self.url) in _SAME_STORE and store_of(self.url) == self.url
-        return self.url.endswith("/") or bucket
-
-    def other_spellings(self) -> list[RemoteFile]:
-        """It, and the same document by each scheme that means its store, as ``s3a://`` does ``s3://``."""
-        scheme, rest = scheme_of(self.url), self.url.strip().partition("://")[2]
-        schemes = _SAME_STORE.get(scheme or "", ())
-        return [self, *(RemoteFile(f"{other}://{rest}") for other in schemes)]
 
     @property
     def kept_name(self) -> str:

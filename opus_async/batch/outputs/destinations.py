@@ -13,7 +13,7 @@ from pathlib import Path
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.errors import ConfigurationError
 from opus_async.layout import FAILURES, LEDGER, LOCK, OUTPUTS, REPORT, RESULTS, SUMMARY
-from opus_async.remote_urls import RemoteFile, kept_name
+from opus_async.remote_urls import RemoteFile, names_no_document, spellings
 
 _NAMES = frozenset({RESULTS, FAILURES, REPORT, SUMMARY})
 _BEGINNINGS = (LEDGER, LOCK)
@@ -55,9 +55,9 @@ def check_elsewhere(destination: RemoteFile, ledger: LedgerReader) -> None:
     Raises:
         ConfigurationError: It is the manifest or a document of the batch, or no document can be there.
     """
-    if destination.names_no_document:
+    if names_no_document(destination.url):
         raise ConfigurationError(f"{destination} names a folder or a bucket: name a file in it")
-    names = {kept_name(same) for same in destination.other_spellings()}
+    names = {RemoteFile(url).kept_name for url in spellings(destination.url)}
     if (ledger.meta.manifest.path or "") in names or any(map(ledger.knows_input, names)):
         raise _refusal(destination, "is a document that a batch is made of")
 
