@@ -1,7 +1,8 @@
 """Requests to stores: each is bounded in time, and repeated while its failure says nothing of the document.
 
 A store that is busy, restarts or is out of reach fails one document after the other, and nothing is wrong
-with any of them. While it fails for several (:mod:`.health`), and for one that it gave before, a policy with an ``outage`` lets requests wait for it, and once it was waited for in vain they are tried once each.
+with any of them. While it fails for several (:mod:`.health`), and for one that it gave before, a policy with
+an ``outage`` lets requests wait for it, and once it was waited for in vain they are tried once each.
 Libraries repeat requests of their own; what comes here has outlasted that.
 """
 
