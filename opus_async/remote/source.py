@@ -164,8 +164,8 @@ class RemoteSource:
         raise UploadError(
             gapped(
                 "{} cannot be read: its server says that it has {} bytes, and gives other bytes than those "
-                "that were asked for ({} bytes where {} were asked for). Check the server, or save the document "
-                "to a disk",
+                "that were asked for ({} bytes where {} were asked for). Check the server, or save the "
+                "document to a disk",
                 self.filename,
                 f"{self.size:,}",
                 f"{len(content):,}",
