@@ -66,9 +66,10 @@ class SharedErrors(Generic[WorkT]):
 
     def passed(self, *stages: str) -> None:
         """Note that a row got past these stages: errors that others met there were their own."""
-        for stage in stages:
-            self._passed.add(stage)
-            self._own += self._open.pop(stage, ())
+        self._passed.update(stages)
+        if self._open:
+            for stage in stages:
+                self._own += self._open.pop(stage, ())
 
     def own(self) -> list[SuspectRow[WorkT]]:
         """Take the rows whose error proved to be their own since the last call."""

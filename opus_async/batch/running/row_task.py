@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -143,7 +143,7 @@ class RowTask:
         """A job exists that is not started."""
         require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
         self._changes |= {"remote_id": remote_id, "generation": self._generation}
-        self._suspects.passed(self._stages.prepare, self._stages.create, *self._stages_of_stores())
+        self._passed(self._stages.prepare, self._stages.create)
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform gave the job a second id."""
@@ -167,13 +167,13 @@ class RowTask:
         require_lease(receipt)
         orders = self._changes.get("orders", self._row.orders)
         self._changes |= {"state": RowState.ORDERING, "orders": orders + 1}
-        self._suspects.passed(self._stages.prepare, *self._stages_of_stores())
+        self._passed(self._stages.prepare)
 
-    def _stages_of_stores(self) -> Iterator[str]:
-        """What it has passed where its documents lie: they were looked up, and read."""
+    def _passed(self, *stages: str) -> None:
+        """Tell what it has passed; and where its documents lie, that they were looked up, and read."""
+        self._suspects.passed(*stages)
         for store in self.stores:
-            yield of_store(self._stages.bind, store)
-            yield of_store(self._stages.prepare, store)
+            self._suspects.passed(of_store(self._stages.bind, store), of_store(self._stages.prepare, store))
 
     async def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""
