@@ -171,11 +171,12 @@ class RecoveredJob(Value):
 NEW_JOB = RecoveredJob()
 
 
-AboutToSend: TypeAlias = Callable[[], Awaitable[None]]
-"""Told that a start request is about to leave; it may once this has returned."""
+AboutToSend: TypeAlias = Callable[[], Awaitable[None] | None]
+"""Told that a start request is about to leave. It may at once where this returns None, else once what it
+returns was awaited; other requests are sent meanwhile."""
 
 
-async def nothing() -> None:
+def nothing() -> None:
     """Do nothing: nobody has to be told."""
 
 
@@ -366,9 +367,9 @@ class Platform(Protocol[BoundT, ReadyT]):
         Args:
             remote_id: The job.
             ready: What is sent.
-            about_to_send: Awaited when the request has its turn, directly before the first byte of it can
-                leave: whoever dies while it waits for its turn is known to have started nothing. What it
-                raises is raised, and nothing is sent.
+            about_to_send: Called when the request has its turn, directly before the first byte of it can
+                leave, and awaited: whoever dies while it waits for its turn is known to have started nothing.
+                What it raises is raised, and nothing is sent.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.

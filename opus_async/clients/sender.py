@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
 from opus_async.errors import AuthenticationError, MixedUpAnswer, OpusError
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, RequestSent, current_job
+from opus_async.platform import AboutToSend
 from opus_async.redaction import Mask
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
@@ -109,7 +110,8 @@ class Sender:
         *,
         priority: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
-        on_attempt: Callable[[], Awaitable[None]] | None = None,
+        about_to_send: AboutToSend | None = None,
+        on_attempt: Callable[[], None] | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
         waited: float = 0.0,
     ) -> ValueT:
@@ -120,7 +122,8 @@ class Sender:
             read: Makes a value of its response, or raises the error that it amounts to.
             priority: Its place in the queue of the limiter.
             policy: Other than the client's.
-            on_attempt: Awaited when an attempt has its turn, right before it is sent.
+            about_to_send: Told when the first attempt has its turn; see :meth:`Retrier.call`.
+            on_attempt: Called when an attempt has its turn, right before it is sent.
             on_failure: Called with the error of each attempt that fails.
             waited: Seconds that it has waited already, for events; see :meth:`Retrier.call`.
 
@@ -149,9 +152,11 @@ class Sender:
                         request_key=request_key,
                         unreachable_after=None if self._reached else REACH,
                         waited=waited,
+                        about_to_send=about_to_send,
                     )
                 except AuthenticationError as error:
                     failures += 1
+                    about_to_send = None
                     sending.headers = await self._after_auth_failure(
                         error, call, failures, sending.headers, policy
                     )
@@ -173,7 +178,7 @@ class Sender:
         call, body = sending.call, sending.body
         headers = sending.headers = self._auth.headers or sending.headers  # maybe renewed while this waited
         if sending.on_attempt is not None:
-            await sending.on_attempt()
+            sending.on_attempt()
         try:
             response = await self._http.send(
                 Request(
@@ -281,5 +286,5 @@ class _Sending(Generic[ValueT]):
     body: bytes | None
     headers: Mapping[str, str]
     shown: str
-    on_attempt: Callable[[], Awaitable[None]] | None
+    on_attempt: Callable[[], None] | None
     on_failure: Callable[[OpusError], None] | None

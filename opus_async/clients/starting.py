@@ -37,24 +37,15 @@ async def send_start(
         sender: Sends it.
         call: A request that is not repeatable.
         read: Makes a value of its response.
-        about_to_send: Awaited once, when the first attempt has its turn.
+        about_to_send: Told once, when the first attempt has its turn.
         on_attempt: Called right before each attempt is sent.
 
     Raises:
         AmbiguousStart: It may or may not have taken effect, whatever was answered.
         OpusError: Proved to have had no effect: nothing was sent, or nothing but 429 came back.
     """
-    told = False
-
-    async def before_attempt() -> None:
-        nonlocal told
-        if not told:
-            await about_to_send()
-            told = True
-        on_attempt()
-
     try:
-        return await sender.send(call, read, on_attempt=before_attempt)
+        return await sender.send(call, read, about_to_send=about_to_send, on_attempt=on_attempt)
     except OpusError as error:
         if _proves_no_effect(error):
             raise

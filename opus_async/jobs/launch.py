@@ -19,7 +19,7 @@ from opus_async.jobs.request_check import problems_of
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import BoundT, IdTaken, Platform, ReadyT, RecoveredJob, RetryRequest
+from opus_async.platform import BoundT, IdTaken, JobJournal, Platform, ReadyT, RecoveredJob, RetryRequest
 
 log = logging.getLogger("opus_async.jobs")
 
@@ -169,17 +169,22 @@ class Launcher(Generic[BoundT, ReadyT]):
         await run.start_accepted()
         return True
 
+    async def _record_intent(self, run: JobRun, journal: JobJournal) -> None:
+        try:
+            await journal.start_intent(run.known_id)
+        except IdTaken:
+            self._forget(run)
+            raise
+        run.start_sent = True
+
     async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
         run.enter_stage(self._platform.stages.start)
 
-        async def before_send() -> None:
-            if run.journal:
-                try:
-                    await run.journal.start_intent(run.known_id)
-                except IdTaken:
-                    self._forget(run)
-                    raise
+        def before_send() -> Awaitable[None] | None:
+            if run.journal is not None:
+                return self._record_intent(run, run.journal)
             run.start_sent = True
+            return None
 
         await self._starter.start(
             run.known_id,

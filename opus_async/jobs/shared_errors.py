@@ -126,8 +126,10 @@ class SharedErrors(Generic[WorkT]):
             since: How many errors had been met when the row began: of later ones it tells nothing. None for a
                 row that tells of all.
         """
+        self._passed.update(stages)
+        if not self._open:
+            return
         for stage in stages:
-            self._passed.add(stage)
             later = []
             for each in self._open.pop(stage, ()):
                 if since is None or each.number < since:

@@ -141,7 +141,7 @@ class JobStarter(Generic[ReadyT]):
             ready: What its start sends.
             starts_sent: Orders that an earlier process sent, and that :meth:`start_took_effect` found
                 to have had no effect.
-            before_send: Awaited before every order that is sent, when it has its turn.
+            before_send: Told before every order that is sent, when it has its turn.
             on_doubt: Called with what a later process has to know.
 
         Raises:

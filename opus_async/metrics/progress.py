@@ -84,8 +84,8 @@ class Progress:
         self._total = total
         self._bounds = Bounds()
         self._limits = Limits()
-        self._ended = Counts()  # of this session, as long as no batch is followed
-        self._counts: Callable[[], Counts] = lambda: self._ended
+        self._completed = self._not_completed = 0
+        self._counts: Callable[[], Counts] = self._ended
         self._admitting: Callable[[], bool] = lambda: True
         self._unknown_before = 0
         self._clock = clock
@@ -180,7 +180,10 @@ class Progress:
         self._jobs.leave(index, completed=completed)
         self._run_times.end(index, done=done)
         if done:
-            self._count_end(completed=completed)
+            if completed:
+                self._completed += 1
+            else:
+                self._not_completed += 1
 
     @property
     def total(self) -> int | None:
@@ -326,6 +329,6 @@ class Progress:
         """Rows in flight that the ledger counts as planned, because nothing of them was ordered yet."""
         return sum(self._in_stage(place) for place in range(3))
 
-    def _count_end(self, *, completed: bool) -> None:
-        before = self._ended
-        self._ended = Counts(completed=before.completed + completed, failed=before.failed + (not completed))
+    def _ended(self) -> Counts:
+        """Jobs of this session: the counts as long as no batch is followed."""
+        return Counts(completed=self._completed, failed=self._not_completed)

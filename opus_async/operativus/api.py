@@ -138,7 +138,7 @@ class Api:
             workflow_id: The workflow.
             text: The input of its first step.
             session_id: Under which the run is found again.
-            about_to_send: Awaited once, when it has its turn.
+            about_to_send: Told once, when it has its turn.
             on_attempt: Called right before each attempt is sent.
 
         Raises:

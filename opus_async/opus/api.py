@@ -173,7 +173,7 @@ class Api:
             payload: Its inputs.
             callback_url: Sent with it; None for the generation's default.
             workspaces: Ids joined by commas.
-            about_to_send: Awaited once, when it has its turn.
+            about_to_send: Told once, when it has its turn.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.

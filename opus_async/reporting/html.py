@@ -122,13 +122,13 @@ def element(name: str, *inner: object, **attributes: object) -> Markup:
         attributes: Values by name; ``_`` stands for ``-``, and at the end for nothing (``class_``). They are
             escaped and not cut, as the outline of a path is long. Floats are rounded to tenths of a pixel.
     """
-    told = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _attribute(value))
+    told = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_attribute(value))}"'
         for key, value in attributes.items()
-    )
+    )  # not by Markup.format, which takes five times as long, and a chart has a thousand of these
     if not inner:
-        return Markup("<{}{}/>").format(name, told)
-    return Markup("<{0}{1}>{2}</{0}>").format(name, told, together(inner))
+        return Markup(f"<{name}{told}/>")  # noqa: S704 - values are escaped, and names are ours
+    return Markup(f"<{name}{told}>{together(inner)}</{name}>")  # noqa: S704 - as above
 
 
 def together(parts: Iterable[object]) -> Markup:

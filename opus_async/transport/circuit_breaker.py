@@ -151,6 +151,16 @@ class CircuitBreaker:
         except HostDown:
             raise self._down(request_sent=request_sent) from None
 
+    async def reacquire(self) -> None:
+        """Wait for a slot once more, as :meth:`RequestLimiter.reacquire` does, and for the end of an outage.
+
+        Raises:
+            HostDown: The host was given up; the request was not sent.
+        """
+        if self.is_open and not self._admits(new=False):
+            raise self._down(request_sent=False)
+        await self._limiter.reacquire()
+
     def close(self) -> None:
         """Leave no timer behind and block nothing from now on; the limiter is closed by whoever made it."""
         self._closed = True

@@ -63,6 +63,8 @@ class RequestLimiter:
         """Requests a second that were granted before the block; None while it is not blocked."""
         self._in_use = 0
         self._lanes = Lanes(self.throttling.operation, poll_rate, operation_limits)
+        self._returning: dict[asyncio.Future[None], None] = {}
+        """Requests that have had their turn and wait for a slot once more, in their order."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._stopped = self._closed = False
@@ -76,7 +78,7 @@ class RequestLimiter:
     @property
     def waiting(self) -> int:
         """Requests that wait for a slot."""
-        return self._lanes.waiting
+        return self._lanes.waiting + len(self._returning)
 
     @property
     def held_back(self) -> bool:
@@ -110,7 +112,7 @@ class RequestLimiter:
         if self._closed:
             raise _closed_error()
         loop = self._maker.check()
-        if self._stopped or self._in_use >= self._usable or self._lanes.waiting:
+        if self._stopped or self._in_use >= self._usable or self._lanes.waiting or self._returning:
             return False
         now = self.now() if loop is None or self.now is not loop_time else loop.time()
         lane = self._lanes.of(priority, operation)
@@ -153,10 +155,39 @@ class RequestLimiter:
         finally:
             clock.wait_ends()
 
+    async def reacquire(self) -> None:
+        """Wait for a slot once more, by the turn that a request has had: before all that wait for theirs.
+
+        Rates and pauses let it go when it had its turn, and are not asked again.
+
+        Raises:
+            TransportError: It is closed, or closed meanwhile.
+            OpusError: What :meth:`reject_all` was given.
+        """
+        if self._closed:
+            raise _closed_error()
+        if not self._stopped and self._in_use < self._usable and not self._returning:
+            self._in_use += 1
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._returning[waiter] = None
+        clock = wait_clock.get()
+        clock.wait_begins()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release()
+            else:
+                self._returning.pop(waiter, None)
+            raise
+        finally:
+            clock.wait_ends()
+
     def release(self) -> None:
         """Give a slot back."""
         self._in_use -= 1
-        if self._lanes.waiting:
+        if self._lanes.waiting or self._returning:
             self._dispatch()
 
     def stop(self) -> None:
@@ -190,10 +221,10 @@ class RequestLimiter:
 
     def reject_all(self, error: Callable[[], OpusError]) -> None:
         """Raise an error in every request that waits, made anew for each."""
-        for lane in self._lanes:
-            for waiter in lane.queue:
-                if not waiter.done():
-                    waiter.set_exception(error())
+        for waiter in (*self._returning, *(waiter for lane in self._lanes for waiter in lane.queue)):
+            if not waiter.done():
+                waiter.set_exception(error())
+        self._returning.clear()
         self._lanes.clear()
 
     def admit_one(self) -> float:
@@ -207,7 +238,10 @@ class RequestLimiter:
         if self._in_use >= self._slots:
             return _RETRY_WHEN_FULL
         now, lanes = self.now(), tuple(self._lanes.in_turn())
-        found = _firsts(lanes, repeatable=True) or _firsts(lanes, repeatable=False)
+        found = _firsts(lanes, repeatable=True)
+        if not found and self._return_slot():
+            return 0.0
+        found = found or _firsts(lanes, repeatable=False)
         for lane, waiter in found:
             if self._wait(lane, now) <= 0:
                 self._lanes.remove(lane, waiter)
@@ -230,6 +264,8 @@ class RequestLimiter:
         if self._stopped:
             return
         now = self.now()
+        while self._in_use < self._usable and self._return_slot():
+            pass
         while self._lanes.waiting and self._in_use < self._usable and self.throttling.wait_of_all(now) <= 0:
             lane = self._lanes.next(lambda lane: self._own_wait(lane, now) <= 0)
             if lane is None:
@@ -239,6 +275,17 @@ class RequestLimiter:
                 self._grant(lane, now)
                 waiter.set_result(None)
         self._arm(now)
+
+    def _return_slot(self) -> bool:
+        """Give a slot to the first request that has had its turn; False where none waits."""
+        while self._returning:
+            waiter = next(iter(self._returning))
+            del self._returning[waiter]
+            if not waiter.done():
+                self._in_use += 1
+                waiter.set_result(None)
+                return True
+        return False
 
     def _wait(self, lane: Lane, now: float) -> float:
         """Seconds until pauses and rates let this lane go, slots apart."""

@@ -114,6 +114,7 @@ class Retrier:
         request_key: object = None,
         unreachable_after: float | None = None,
         waited: float = 0.0,
+        about_to_send: Callable[[], Awaitable[None] | None] | None = None,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
 
@@ -130,6 +131,9 @@ class Retrier:
                 whatever the policy's ``outage``; None for no such bound.
             waited: Seconds for which the caller waited for a slot of its own directly before; told with the
                 wait for the first slot.
+            about_to_send: Called once, when the first attempt has its turn. Where it returns something to be
+                awaited, the attempt's slot is given to others meanwhile; it has its turn still, and goes
+                before all that wait. What it raises ends the call, with nothing sent.
 
         Raises:
             HostDown: The host was given up, or is given up while this waits for it.
@@ -149,6 +153,9 @@ class Retrier:
                 started = self._clock()
             else:
                 started = self._limiter.granted_at
+            if about_to_send is not None:
+                waited, started = await self._tell_first(about_to_send, waited, started)
+                about_to_send = None
             this, waited = Attempt(number, kind, waited), 0.0
             job_clock.sending_begins()
             try:
@@ -201,6 +208,28 @@ class Retrier:
                 priority, operation, repeatable=repeatable, attempt=number, request_sent=request_sent
             )
         return self._clock() - asked
+
+    async def _tell_first(
+        self, about_to_send: Callable[[], Awaitable[None] | None], waited: float, started: float
+    ) -> tuple[float, float]:
+        """Tell that the first attempt is about to leave; it has no slot any more if this raises.
+
+        Returns:
+            For how many seconds it has waited for slots, and since when it has the one that it is sent with.
+        """
+        try:
+            telling = about_to_send()
+        except BaseException:
+            self._limiter.release()
+            raise
+        if telling is None:
+            return waited, started
+        self._limiter.release()
+        await telling
+        asked = self._clock()
+        await (self._limiter if self._breaker is None else self._breaker).reacquire()
+        started = self._clock()
+        return waited + (started - asked), started
 
     async def _wait_for_turn(self, wait: float) -> None:
         """Sleep after a 429 that asked for a longer wait than the pause of all."""

@@ -394,6 +394,7 @@ def test_stream_bounds_slots_and_cleans_up_whenever_it_ends(rows, slots, bad, re
         assert sum(seen.values()) == min(reads, rows)
         assert all(name != "start" or job in platform.starts for name, job in platform.calls)
         assert all(count == 1 for count in platform.starts.values())
+        await asyncio.sleep(1)  # a poll that is on its way ends by itself
 
     run_virtual(main())
 

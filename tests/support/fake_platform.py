@@ -85,7 +85,8 @@ class FakePlatform:
     async def start(
         self, remote_id: str, ready: dict[str, Any], about_to_send: AboutToSend = nothing
     ) -> None:
-        await about_to_send()
+        if (telling := about_to_send()) is not None:
+            await telling
         self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
         await self._do("start", remote_id)
         self.started[remote_id] = asyncio.get_running_loop().time()

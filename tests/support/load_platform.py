@@ -51,7 +51,8 @@ class QueueingPlatform(FakePlatform):
         return f"job-{self._made}"
 
     async def start(self, remote_id, ready, about_to_send=None):
-        await about_to_send()
+        if (telling := about_to_send()) is not None:
+            await telling
         await self._do("start", remote_id)
         now = asyncio.get_running_loop().time()
         begin = now

@@ -171,7 +171,8 @@ class SecondPlatform(FakePlatform):
     ) -> None:
         async with self.server.limiter.slot(Priority.WORK, "start"):
             pass
-        await about_to_send()
+        if (telling := about_to_send()) is not None:
+            await telling
         self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
         self._sent_at[remote_id] = now()
         try:

@@ -638,6 +638,55 @@ def test_breaker_uses_start_request_as_probe_if_nobody_else_waits():
     virtual(main)
 
 
+def test_breaker_holds_start_that_was_recorded_while_host_went_down():
+    async def main(host):
+        recorded = asyncio.Event()
+        order = asyncio.create_task(host.ask("order", repeatable=False, about_to_send=recorded.wait))
+        held = await host.go_down(broken)
+        recorded.set()
+        down = clock()
+        await asyncio.sleep(HOUR / 2)
+        assert "order" not in {what for _, what in host.since(down)}, "others are asked first"
+        host.trouble = None
+        assert await order == "order"
+        await all_of(held)
+
+    virtual(main)
+
+
+def test_breaker_uses_recorded_start_as_probe_if_nobody_else_waits():
+    async def main(host):
+        recorded = asyncio.Event()
+        order = asyncio.create_task(host.ask("order", repeatable=False, about_to_send=recorded.wait))
+        for task in await host.go_down():
+            task.cancel()
+        await asyncio.sleep(0)
+        host.trouble = None
+        recorded.set()
+        assert await order == "order"
+
+    virtual(main)
+
+
+def test_breaker_given_up_sends_no_start_that_was_recorded_meanwhile():
+    async def main(host):
+        recorded, late = asyncio.Event(), asyncio.Event()
+        orders = [
+            asyncio.create_task(host.ask("order", repeatable=False, about_to_send=each.wait))
+            for each in (recorded, late)
+        ]
+        held = await host.go_down()
+        recorded.set()
+        await all_of(held)
+        late.set()
+        ended = await all_of(orders)
+        assert [type(error) for error in ended] == [HostDown, HostDown]
+        assert not any(error.request_sent for error in ended)
+        assert "order" not in {what for _, what in host.asked}
+
+    virtual(main)
+
+
 def test_breaker_closes_although_one_request_always_fails():
     async def main(host):
         held = await host.go_down(gateway)

@@ -23,6 +23,15 @@ def clock() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def _give_away(gate, seconds):
+    """Let others have a slot for a while, if at all, and wait for one again."""
+    if seconds is None:
+        return
+    gate.release()
+    await asyncio.sleep(seconds)
+    await gate.reacquire()
+
+
 visits = st.lists(
     st.tuples(
         st.floats(0, 2),  # arrives
@@ -30,6 +39,7 @@ visits = st.lists(
         st.floats(0, 0.5),  # stays
         st.none() | st.floats(0, 3),  # is cancelled, after its arrival
         st.sampled_from(["", "start"]),
+        st.none() | st.floats(0, 0.5),  # gives its slot to others for so long
     ),
     min_size=1,
     max_size=60,
@@ -51,21 +61,26 @@ def test_request_limiter_loses_no_slot_token_or_waiter_on_cancel(
     granted: list[tuple[float, Priority, str]] = []
     limits = () if start_rate is None else (OperationLimit(operations=frozenset({"start"}), rate=start_rate),)
 
-    async def visit(gate, arrives, lane, stays, operation):
+    async def visit(gate, entry):
+        arrives, lane, stays, _, operation, away = entry
         await asyncio.sleep(arrives)
-        async with gate.slot(lane, operation):
+        await gate.acquire(lane, operation)
+        granted.append((clock(), lane, operation))
+        await _give_away(gate, away)
+        try:
             assert gate.in_use <= slots
-            granted.append((clock(), lane, operation))
             await asyncio.sleep(stays)
+        finally:
+            gate.release()
         return True
 
     async def main():
         gate = RequestLimiter(
             slots, rate=rate, poll_rate=poll_rate, operation_limits=limits, random=lambda: 0.5
         )
-        tasks = [asyncio.create_task(visit(gate, *entry[:3], entry[4])) for entry in plan]
+        tasks = [asyncio.create_task(visit(gate, entry)) for entry in plan]
         loop = asyncio.get_running_loop()
-        for task, (arrives, _, _, gives_up, _) in zip(tasks, plan, strict=True):
+        for task, (arrives, _, _, gives_up, _, _) in zip(tasks, plan, strict=True):
             if gives_up is not None:
                 loop.call_later(arrives + gives_up, task.cancel)
         loop.call_later(storm, gate.throttling.record_throttling, 0.5)
@@ -275,6 +290,31 @@ def test_request_limiter_gives_no_slot_to_task_just_cancelled():
     run_virtual(main())
 
 
+def test_request_limiter_serves_who_gave_its_slot_away_before_all_that_wait():
+    order = []
+
+    async def visit(gate, name):
+        async with gate.slot(COLLECT):
+            order.append(name)
+            await asyncio.sleep(1)
+
+    async def main():
+        gate = RequestLimiter(1, rate=0.1)
+        await gate.acquire(WORK)
+        gate.release()
+        waiting = [asyncio.create_task(visit(gate, name)) for name in ("first", "second")]
+        await asyncio.sleep(10.5)  # the first has its turn, and the slot
+        began = clock()
+        await gate.reacquire()
+        assert clock() - began == pytest.approx(0.5), "as soon as there is a slot, whatever the rate"
+        order.append("back")
+        gate.release()
+        await asyncio.gather(*waiting)
+        assert order == ["first", "back", "second"]
+
+    run_virtual(main())
+
+
 def test_request_limiter_pause_can_be_extended_without_a_rate():
     async def main():
         gate = RequestLimiter(2)
@@ -397,14 +437,19 @@ def test_request_limiter_close_leaves_no_timer_and_raises_in_waiters():
         given_up = asyncio.create_task(_pass(gate))
         await asyncio.sleep(0)
         assert gate._timer is not None
+        gate.block()
+        waiting.append(asyncio.create_task(gate.reacquire()))
+        await asyncio.sleep(0)
         given_up.cancel()
         gate.close()
         assert gate._timer is None
         results = await asyncio.gather(*waiting, given_up, return_exceptions=True)
-        assert [type(result) for result in results] == [TransportError] * 3 + [asyncio.CancelledError]
+        assert [type(result) for result in results] == [TransportError] * 4 + [asyncio.CancelledError]
         assert not results[0].request_sent
         with pytest.raises(TransportError, match="closed"):
             await _pass(gate)
+        with pytest.raises(TransportError, match="closed"):
+            await gate.reacquire()
 
     run_virtual(main())
 

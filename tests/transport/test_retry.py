@@ -169,6 +169,72 @@ def call(script: Script, *, policy: RetryPolicy | None = None, **options):
     return run_virtual(main())
 
 
+def test_retrier_gives_slot_to_others_while_a_start_is_recorded():
+    async def main():
+        retrier = Retrier(RetryPolicy(), RequestLimiter(1), jitter=full)
+        sent, told = [], asyncio.Event()
+        recorded = []
+
+        def about_to_send():
+            recorded.append("order")
+            return told.wait()
+
+        async def order(attempt):
+            sent.append(f"order {attempt.number}")
+            if attempt.number == 1:
+                raise unsent()
+
+        async def other(_):
+            sent.append("other")
+
+        start = asyncio.create_task(retrier.call("start", order, about_to_send=about_to_send))
+        await asyncio.sleep(1)
+        await retrier.call("poll", other)
+        assert sent == ["other"]
+        told.set()
+        await start
+        assert sent == ["other", "order 1", "order 2"]
+        assert recorded == ["order"], "a repeated attempt is the same order"
+
+    run_virtual(main())
+
+
+def _refuse():
+    raise LookupError("no")
+
+
+async def _refuse_later():
+    await asyncio.sleep(1)
+    _refuse()
+
+
+@pytest.mark.parametrize("about_to_send", [_refuse, _refuse_later])
+def test_retrier_sends_nothing_if_start_cannot_be_recorded(about_to_send):
+    async def main():
+        gate, script = RequestLimiter(1), Script(None)
+        with pytest.raises(LookupError):
+            await Retrier(RetryPolicy(), gate).call("start", script, about_to_send=about_to_send)
+        assert script.calls == []
+        assert gate.in_use == gate.waiting == 0
+
+    run_virtual(main())
+
+
+def test_retrier_keeps_slot_where_nothing_is_to_be_recorded():
+    async def main():
+        gate, in_use = RequestLimiter(1), []
+
+        async def attempt(_):
+            in_use.append(gate.in_use)
+
+        await Retrier(RetryPolicy(), gate).call(
+            "start", attempt, about_to_send=lambda: in_use.append(gate.in_use)
+        )
+        assert in_use == [1, 1]
+
+    run_virtual(main())
+
+
 def test_retrier_returns_value_after_transient_failures():
     script = Script(unsent(), broken(), ServerError("", status=502), ProtocolError(""), None)
     value, events, _ = call(script)

@@ -389,7 +389,7 @@ class SqliteLedger:
 
     # The bill
 
-    async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
+    def ordering(self, row: Row, remote_id: str, generation: str) -> Awaitable[None]:
         """Make durable that the order to start the job of a row is about to leave.
 
         Every order of the batch passes here, whichever worker sends it.
@@ -397,7 +397,7 @@ class SqliteLedger:
         Raises:
             IdTaken: The id is another job's: nothing was written.
         """
-        await self.journal.write_intent(row, remote_id, generation)
+        return self.journal.write_intent(row, remote_id, generation)
 
     def _intend(self, row: Row, remote_id: str, generation: str) -> Awaitable[None]:
         return self.ordering(row, remote_id, generation)

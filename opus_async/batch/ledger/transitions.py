@@ -107,13 +107,11 @@ _START_INTENT = _Transition(
     ("at", "session", "remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
-    INSERT OR IGNORE INTO {ID_CONFLICTS} (row) SELECT :row WHERE NOT {_ID_BELONGS_TO_ROW};
     UPDATE rows SET state = 'ordering', session = :session, remote_id = :remote_id, generation = :generation,
         orders = orders + 1, ordered_at = :at
-    WHERE id = :row AND id NOT IN (SELECT row FROM {ID_CONFLICTS});
-    INSERT INTO history (at, session, row, state)
-    SELECT :at, :session, id, state FROM rows
-    WHERE id = :row AND id NOT IN (SELECT row FROM {ID_CONFLICTS});
+    WHERE id = :row AND {_ID_BELONGS_TO_ROW};
+    INSERT INTO history (at, session, row, state) SELECT :at, :session, :row, 'ordering' WHERE changes();
+    INSERT OR IGNORE INTO {ID_CONFLICTS} (row) SELECT :row WHERE NOT changes();
     """,  # noqa: S608 - words of ours, no values
     append_history=False,
 )

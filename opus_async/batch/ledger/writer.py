@@ -123,19 +123,19 @@ class Writer:
         self._queue.append(_Operation(work, None, deliver))
         self._wake()
 
-    async def call(
+    def call(
         self,
         work: Work[T],
         deliver: Callable[[T], None] | None = None,
         *,
         batchable: bool = False,
         exclusive: bool = False,
-    ) -> T:
-        """Do something, and wait until it is on the disk. It is done even if the caller is cancelled.
+    ) -> asyncio.Future[T]:
+        """Do something; its result is there once it is on the disk. It is done even if that is cancelled.
 
         Args:
             work: What.
-            deliver: Called in the loop with the result, before the caller goes on and whether or not he does.
+            deliver: Called in the loop with the result, before the caller goes on and whether or not it does.
             batchable: Whether it may wait for others to share a commit with: for what every row asks for.
             exclusive: Whether it runs alone, outside of any transaction.
         """
@@ -145,7 +145,7 @@ class Writer:
         if not batchable:
             self._at_once.set()
         self._hurry()
-        return await future
+        return future
 
     async def close(self) -> None:
         """Do what is left, close the store and end the thread; a second call waits for the first.

@@ -137,14 +137,12 @@ async def _row(
     problem: str | None,
 ) -> NewRow:
     files: dict[NamedFile, str] = {}
-    cells: Mapping[str, Any]
+    cells: Mapping[str, Any] | None = None
     if refused := refused_cells(record, binding):
         problem = problem or "; ".join(found.problem for found in refused)
         cells = cells_to_store(record, refused, binding, columns)
-    else:
-        cells = binding.as_stored(record.cells)
-        if binding.fills_no_input(record.cells):
-            problem = problem or NO_INPUT
+    elif binding.fills_no_input(record.cells):
+        problem = problem or NO_INPUT
     try:
         given_key(binding, record.cells)
         if problem is None:
@@ -155,6 +153,8 @@ async def _row(
             files = {path: await _digest(path, digests, store) for path in binding.files.of_row(cells, base)}
     except InvalidInputs as error:
         problem = problem or "; ".join(error.problems)
+    if cells is None:
+        cells = binding.as_stored(record.cells)
     key = row_key(binding, cells, base, files)
     return NewRow(
         index=record.index,

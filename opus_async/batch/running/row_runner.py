@@ -131,8 +131,11 @@ class RowRunner:
         Returns:
             What was found of its documents elsewhere: they need not be looked up again at once.
         """
+        files = self._requests.files(row)
+        if not files:
+            return {}
         try:
-            return await self._file_changes.check(self._requests.files(row))
+            return await self._file_changes.check(files)
         except StoreUnavailable as error:
             raise error.located(stage=self._platform.stages.bind) from None
 
@@ -155,16 +158,13 @@ class RowRunner:
         return median(self._run_times) - age <= seconds
 
     async def _run(self, task: RowTask) -> RowResult | JobRun | None:
+        run, task.watched = task.watched, None
         try:
-            come_to = await self._come_to(task)
+            come_to = await (self._begin(task) if run is None else self._lifecycle.go_on(run))
         except Superseded:
             await task.begin_anew()
             come_to = await self._begin(task)
         return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
-
-    async def _come_to(self, task: RowTask) -> JobOutcome | JobRun:
-        run, task.watched = task.watched, None
-        return await self._begin(task) if run is None else await self._lifecycle.go_on(run)
 
     async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
         row = task.handed_out

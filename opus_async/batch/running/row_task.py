@@ -175,6 +175,8 @@ class RowTask:
 
     def _tell_of_stores(self) -> None:
         """Tell what it has passed where its documents lie: they were looked up, and read."""
+        if not self.stores:
+            return
         stages = (self._stages.bind, self._stages.prepare)
         passed = [of_store(stage, store) for store in self.stores for stage in stages]
         self._suspects.passed(*passed, since=self._met_before)

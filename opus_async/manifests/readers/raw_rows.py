@@ -62,8 +62,10 @@ def _damaged(cells: Mapping[str, Any]) -> Iterator[Unreadable]:
 
 def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:
     """Whether every cell holds the name of its column."""
-    first = cells.get(columns[0])
-    if not isinstance(first, str) or columns[0][-1] not in first:  # quick, and true of most rows
+    first, name = cells.get(columns[0]), columns[0]
+    if (
+        not isinstance(first, str) or name[0] not in first or name[-1] not in first
+    ):  # of most rows one is true
         return False
     return len(cells) == len(columns) and all(
         isinstance(cell := cells[name], str) and header_name(cell) == name for name in columns

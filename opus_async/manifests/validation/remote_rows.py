@@ -32,11 +32,12 @@ async def looked_up(records: Iterator[Record], binding: Binding, base: Place) ->
             documents += found
             if len(waiting) < _AHEAD:
                 continue
-        await _look_up(documents)
-        documents.clear()
-        for each in waiting:
-            yield each
-        waiting.clear()
+        if waiting:
+            await _look_up(documents)
+            documents.clear()
+            for each in waiting:
+                yield each
+            waiting.clear()
         if not found:
             yield record
     await _look_up(documents)
