@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from opus_async.events import Event, HostState, HostTroubled, Listener
 from opus_async.text import elapsed
-from opus_async.transport.dispatch import Only
 
 if TYPE_CHECKING:
     from opus_async.metrics.progress import Progress
@@ -21,6 +20,8 @@ def listener(say: Callable[[str], None], progress: Progress | None = None) -> Li
         say: Prints a notice.
         progress: Told, too, from the beginning: a batch tells it only once rows are run.
     """
+    from opus_async.transport.dispatch import Only
+
     return Only(partial(_tell, say, progress), frozenset({HostTroubled}))
 
 
