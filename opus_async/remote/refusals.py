@@ -123,7 +123,7 @@ def refused(file: RemoteFile, error: BaseException, *, to: str = "read") -> Unfi
     code = ProblemCode.FILE_DENIED if _is_denied(list(_chain(error))) else ProblemCode.NO_FILE
     if isinstance(error, UnknownScheme):
         code = ProblemCode.NOT_SUPPORTED
-    return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=code, file=str(file))
+    return Unfit(f"{{}} {literal(what)}", repr(str(file)), code=code, fix=fix, file=str(file))
 
 
 def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
