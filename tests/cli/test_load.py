@@ -76,6 +76,26 @@ def test_load_run_refuses_before_anything_is_sent(load, simulator, words, why):
     assert requests(simulator) == before
 
 
+@pytest.mark.parametrize("verb", ["run", "find-max"])
+def test_load_without_inputs_names_every_way_to_give_some(opus, to, verb):
+    much = ("--rate", "5/s", "--jobs", 5) if verb == "run" else ("--slo", "e2e.p95 < 9s")
+    said = opus("load", verb, "--workflow", TEXT, *much, "--yes", "--out", "a", env=to)
+    assert said.code == 2
+    for option in ("--inputs MANIFEST", "--set INPUT=VALUE", "--file-size SIZE"):
+        assert option in said.err
+
+
+def test_load_run_names_options_for_inputs_that_are_missing(opus, to):
+    words = ("load", "run", "--workflow", "D0cumentWorkfl0w", "--set", "Note=x", "--rate", "5/s", "--jobs", 1)
+    said = opus(*words, "--yes", "--out", "a", env=to)
+    assert said.code == 2
+    assert "row 1" not in said.err  # there is no manifest that it could stand in
+    assert (
+        "'Document' (workflow_input_d0cument1) is missing; --set Document=VALUE, --file-size SIZE" in said.err
+    )
+    assert "a column of --inputs" in said.err
+
+
 def test_load_run_refuses_production_host_without_a_look_up(load, monkeypatch):
     def look_up(*_arguments, **_options):
         raise AssertionError("a name was looked up")
