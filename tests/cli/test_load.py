@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -148,9 +149,30 @@ def test_load_compare_of_other_workloads_is_refused(load, opus):
     assert "rate" in said.err
 
 
-def test_load_compare_tells_metrics_and_fails_where_asked(load, opus):
+def _judge(directory, verdict, *reasons):
+    """Give a run another verdict."""
+    file = directory / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"verdict": verdict, "reasons": reasons}))
+
+
+def test_load_compare_of_invalid_run_exits_7_without_a_verdict(load, opus, tmp_path):
     for name in ("a", "b"):
         load("--rate", 40, "--jobs", 40, "--seed", 1, "--yes", "--out", name)
+        _judge(tmp_path / name, "PASS")
+    _judge(tmp_path / "b", "INVALID", "75 % of the arrivals were not started")
+    said = opus("load", "compare", "a", "b", "--fail-if", "worse")
+    assert said.code == 7
+    assert said.out.startswith("no verdict: ")
+    assert "'b' is INVALID: 75 % of the arrivals were not started" in said.out
+    assert "Run it again" in said.out
+    assert opus("load", "report", "b", "--base", "a").code == 0
+    assert "No verdict" in (tmp_path / "b" / "report.html").read_text()
+
+
+def test_load_compare_tells_metrics_and_fails_where_asked(load, opus, tmp_path):
+    for name in ("a", "b"):
+        load("--rate", 40, "--jobs", 40, "--seed", 1, "--yes", "--out", name)
+        _judge(tmp_path / name, "PASS")  # however busy the machine is that the test runs on
     said = opus("load", "compare", "a", "b", "--json")
     assert (said.code, said.json["same_workload"]) == (0, True), said.err
     assert {"name", "base", "new", "change", "low", "high", "verdict"} == set(said.json["metrics"][0])
@@ -224,6 +246,7 @@ def test_load_find_max_prints_its_steps(load, tmp_path):
     )  # fmt: skip
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert said.json == summary, said.err
+    assert re.search(r"ramp: 5 jobs/s, [\d.]+ s to settle, then 2 s that are measured\n", said.err)
     assert {"rate", "completed_rate", "p95", "in_flight", "ok", "why"} <= set(summary["steps"][0])
     assert said.code == summary["exit_code"] == 7
 
