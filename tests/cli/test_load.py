@@ -246,7 +246,7 @@ def test_load_find_max_prints_its_steps(load, tmp_path):
     )  # fmt: skip
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert said.json == summary, said.err
-    assert re.search(r"ramp: 5 jobs/s, [\d.]+ s to settle, then 2 s that are measured\n", said.err)
+    assert re.search(r"double: 5 jobs/s, [\d.]+ s to settle, then 2 s that are measured\n", said.err)
     assert {"rate", "completed_rate", "p95", "in_flight", "ok", "why"} <= set(summary["steps"][0])
     assert said.code == summary["exit_code"] == 7
 
