@@ -275,7 +275,7 @@ class HostTroubled(_Timed):
     Attributes:
         monotonic: When, in seconds of :func:`time.monotonic`.
         timestamp: When, in seconds since the epoch.
-        host: Its name; ``file storage`` for wherever files go.
+        host: Its name; ``file storage`` for wherever files go, ``s3://bucket`` for a store of documents.
         state: Its state now.
         reason: What was seen last, to be shown, e.g. ``unsent: no connection to ...``.
         seconds: For how long it has given no good response.

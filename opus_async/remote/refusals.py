@@ -136,7 +136,7 @@ def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
     """
     if isinstance(error, StoreUnavailable):
         return error
-    told = gapped("{}", refused(file, error).message)
+    told = gapped("{}", refused(file, error))
     if isinstance(error, MissingLibrary) or _lacks_credentials(list(_chain(error))):
         return ConfigurationError(told)
     if (short := out_of(error)) is not None:

@@ -34,6 +34,8 @@ ValueT = TypeVar("ValueT")
 
 log = logging.getLogger("opus_async.remote")
 
+_SILENT = 3.0
+"""Seconds without a first answer of a store after which listeners are told."""
 _LEAST = 1.0
 """Seconds that a last attempt gets at least."""
 
@@ -67,6 +69,7 @@ async def ask(
     while True:
         number += 1
         started = time.monotonic()
+        silent = _told_when_silent(store, started) if times <= 1 and number == 1 else None
         try:
             limit = patience.timeout * times
             if within is not None:
@@ -81,11 +84,16 @@ async def ask(
         else:
             store.record_answer(time.monotonic())
             return value
+        finally:
+            if silent is not None:
+                silent.cancel()
         now = time.monotonic()
         reason = finding(file, failure)
         store.record_failure(file.url, now, reason, unreachable=no_connection(failure))
         wait = _wait(store, schedule, policy, now, took=now - started)
         if wait is None:
+            if store.waited_out(now, policy.outage or policy.max_elapsed):
+                store.give_up(now, reason)
             raise unavailable(
                 file,
                 failure,
@@ -96,6 +104,17 @@ async def ask(
         log.info("%s: attempt %d failed (%s); again in %.2f s", file, number, reason, wait)
         del failure  # its traceback leads to this frame: no cycle
         await asyncio.sleep(wait)
+
+
+def _told_when_silent(store: StoreHealth, began: float) -> asyncio.TimerHandle | None:
+    """Tell of a store that has never answered and does not soon; None for one that has."""
+    if store.answered_at is not None:
+        return None
+
+    def note() -> None:
+        store.record_silence(began, time.monotonic())
+
+    return asyncio.get_running_loop().call_later(_SILENT, note)
 
 
 async def _attempt(file: RemoteFile, work: Callable[[Located], Awaitable[ValueT]], seconds: float) -> ValueT:
