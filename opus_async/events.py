@@ -51,6 +51,8 @@ class FailureClass(StrEnum):
 class HostState(StrEnum):
     """Whether a host is up."""
 
+    FAILING = "failing"
+    """It has given no good response for a second or longer; each request is tried again."""
     DOWN = "down"
     """It gives no good response; requests to it wait."""
     GIVEN_UP = "given_up"
@@ -266,12 +268,14 @@ class UploadProgress(_OfRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class HostTroubled(_Timed):
-    """A host went down, was given up, or is back; one event for each change.
+    """A host gives no good answer, went down, was given up, or is back; one event for each change.
+
+    ``failing`` comes first, a second after the first failure: many a host is back before it counts as down.
 
     Attributes:
         monotonic: When, in seconds of :func:`time.monotonic`.
         timestamp: When, in seconds since the epoch.
-        host: Its name; ``file storage`` for wherever files go.
+        host: Its name; ``file storage`` for wherever files go, ``s3://bucket`` for a store of documents.
         state: Its state now.
         reason: What was seen last, to be shown, e.g. ``unsent: no connection to ...``.
         seconds: For how long it has given no good response.
@@ -284,8 +288,8 @@ class HostTroubled(_Timed):
 
     @property
     def down(self) -> bool:
-        """Whether it is down, waited for or given up."""
-        return self.state is not HostState.UP
+        """Whether it is down, waited for or given up; a host that has only begun to fail is not."""
+        return self.state in {HostState.DOWN, HostState.GIVEN_UP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)

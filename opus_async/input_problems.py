@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Self
 
-from opus_async.gaps import gapped
+from opus_async.gaps import GAP, gapped
 
 
 class ProblemCode(StrEnum):
@@ -97,6 +97,10 @@ class InputProblem(str):  # noqa: SLOT000 - the decorator defines them
         return (self.message,), {"subject": self.subject, "fix": self.fix}
 
 
+_CLAUSES = ("there is ", "the ", "it ", "'", '"', GAP)
+"""What a message begins with that has a subject of its own: a file, mostly, by its name in quotes."""
+
+
 class Unfit(ValueError):
     """Raised for a value that does not fit, where it is not known yet which input it is for.
 
@@ -164,6 +168,17 @@ def bad_argument(message: str) -> InputProblem:
     return InputProblem(message, code=ProblemCode.BAD_ARGUMENT)
 
 
+def about(subject: str, message: str) -> str:
+    """A message with its subject: a verb completes it, a clause of its own follows a colon.
+
+    ``'Total' wants a whole number``, but ``'Scan': there is no file 'a.pdf'``.
+    """
+    if not subject:
+        return message
+    joint = ": " if message.startswith(_CLAUSES) else " "
+    return f"{subject}{joint}{message}"
+
+
 def _sentence(message: str, subject: str, fix: str | None) -> str:
-    sentence = f"{subject} {message}" if subject else message
+    sentence = about(subject, message)
     return f"{sentence}; {fix}" if fix else sentence

@@ -17,6 +17,11 @@ from opus_async.cli.streams import symbols
 
 _COLUMNS = re.compile(r"( +\S(?:.*?\S)?  +)(\S.*)")
 _NARROWEST = 20
+_USAGE = 2
+"""The exit code of wrong use, as argparse has it."""
+_REQUIRED = "the following arguments are required: "
+_ONE_REQUIRED = re.compile(r"one of the arguments (.+) is required")
+"""How argparse says what is missing; what it would say otherwise is printed as it is."""
 _FEWEST = 3
 """Letters of a word before another that begins with it is taken for what was meant."""
 
@@ -91,8 +96,45 @@ class ArgumentParser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong, below the usage, and exit with 2."""
-        super().error(message)
+        """Print what is wrong, below the usage, or what is missing, with an example; exit with 2."""
+        missing = self._missing(message)
+        if not missing:
+            super().error(message)
+        self.exit(_USAGE, "\n".join([*missing, *self._example(), f"All options: {self.prog} --help"]) + "\n")
+
+    def _missing(self, message: str) -> list[str]:
+        """A sentence for each argument that argparse says is missing; empty where it says something else."""
+        names = message.removeprefix(_REQUIRED).split(", ") if message.startswith(_REQUIRED) else []
+        if one := _ONE_REQUIRED.fullmatch(message):
+            names = one[1].split(" ")
+        found = [self._named(name) for name in names]
+        if not found or not all(found):
+            return []
+        actions = [action for action in found if action]
+        if isinstance(actions[0], argparse._SubParsersAction):  # noqa: SLF001 - argparse has no other name for it
+            return [f"{self.prog}: a command is missing: {', '.join(actions[0].choices)}"]
+        if one:
+            ways = [f"{_invocation(action)} ({_help_of(action)})" for action in actions]
+            return [f"{self.prog}: one of these is missing: {'; '.join(ways)}"]
+        return [f"{self.prog}: {_invocation(action)} is missing: {_help_of(action)}" for action in actions]
+
+    def _named(self, name: str) -> argparse.Action | None:
+        """The argument that argparse names so in messages; None for none."""
+        for action in self._actions:
+            names = [*action.option_strings, "/".join(action.option_strings), action.metavar, action.dest]
+            if name in names and action.help != argparse.SUPPRESS:
+                return action
+        return None
+
+    def _example(self) -> list[str]:
+        """The first example of the epilog, all its lines; empty for none."""
+        lines = iter((self.epilog or "").splitlines())
+        if not any(line in {"example:", "examples:"} for line in lines):
+            return []
+        first = [next(lines, "")]
+        while first[-1].endswith("\\"):
+            first.append(next(lines, ""))
+        return ["For example:", *first] if first[0] else []
 
     def _add_arguments(self) -> None:
         """Add those that waited for this moment, once."""
@@ -135,6 +177,17 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(symbols(message), file)
+
+
+def _invocation(action: argparse.Action) -> str:
+    """How an argument is typed: ``--slo EXPR``, ``MANIFEST``."""
+    value = action.metavar or "|".join(map(str, action.choices or ())) or action.dest.upper()
+    shown = value if isinstance(value, str) else value[0]
+    return f"{action.option_strings[0]} {shown}" if action.option_strings else shown
+
+
+def _help_of(action: argparse.Action) -> str:
+    return (action.help or "") % {"default": action.default}
 
 
 def did_you_mean(word: str, words: Iterable[str], lines: Mapping[str, str] | None = None) -> str:

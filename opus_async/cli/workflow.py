@@ -6,10 +6,12 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.errors import Exit
+from opus_async.cli.argument_types import output_file
+from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.event_loop import drive
 from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
@@ -22,12 +24,14 @@ from opus_async.cli.tables import columns, printable, terminal_width
 if TYPE_CHECKING:
     from opus_async.models import InputField, Workflow
 
+STDOUT = Path("-")
+
 _EPILOG = """\
 examples:
   opus-async workflow show B9uGJfZ3CFwOdMKH
   opus-async workflow show B9uGJfZ3CFwOdMKH --version 3
   opus-async workflow show B9uGJfZ3CFwOdMKH --json | jq '.inputs[].display_name'
-  opus-async workflow show B9uGJfZ3CFwOdMKH --python > invoice.py
+  opus-async workflow show B9uGJfZ3CFwOdMKH --python --output invoice.py
 """
 
 
@@ -41,6 +45,7 @@ class ShowOptions(ConnectionOptions):
         version_id: A version by UUID; wins over the number.
         json: Whether to print JSON.
         python: Whether to print a Python module.
+        output: The file that gets it instead of stdout; None or ``-`` for stdout.
     """
 
     workflow_id: str
@@ -48,6 +53,7 @@ class ShowOptions(ConnectionOptions):
     version_id: str | None
     json: bool
     python: bool
+    output: Path | None
 
 
 OPTIONS = ShowOptions
@@ -71,6 +77,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--python", action="store_true", help="a Python module on stdout: the inputs and outputs as types"
     )
+    show.add_argument(
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        help="write it to this file, whole or not at all: '>' leaves an empty one where this fails",
+    )
     opus_entry.configure(show)
     add_everywhere(show, shown=False)
     show.set_defaults(module=sys.modules[__name__])
@@ -80,16 +92,36 @@ def run(options: ShowOptions) -> int:
     """Show a workflow."""
     workflow = drive(_get(options))
     if options.json:
-        print(json.dumps(as_json(workflow), indent=2, ensure_ascii=False))
-        return Exit.OK
-    if options.python:
+        text = json.dumps(as_json(workflow), indent=2, ensure_ascii=False) + "\n"
+    elif options.python:
         from opus_async.typed import python_module
 
-        print(python_module(workflow), end="")
-        return Exit.OK
-    print("\n".join(_lines(workflow)))
-    print(f"\nTry: {example(workflow, options.api)}", file=sys.stderr)
+        text = python_module(workflow)
+    else:
+        text = "\n".join(_lines(workflow)) + "\n"
+    if options.output is None or options.output == STDOUT:
+        print(text, end="")
+    else:
+        _write(text, options.output)
+    if not (options.json or options.python):
+        print(f"\nTry: {example(workflow, options.api)}", file=sys.stderr)
     return Exit.OK
+
+
+def _write(text: str, path: Path) -> None:
+    """Write it to a file, whole or not at all, and print its path.
+
+    Raises:
+        WrongUse: The file cannot be written.
+    """
+    from opus_async.disk import atomic_write
+
+    try:
+        with atomic_write(path, private=False) as file:
+            file.write(text.encode(errors="replace"))
+    except OSError as error:
+        raise WrongUse(f"--output: {path} cannot be written ({error.strerror})") from None
+    print(path)
 
 
 async def _get(options: ShowOptions) -> Workflow:

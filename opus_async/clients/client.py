@@ -101,7 +101,6 @@ class PlatformClient:
         self.limits = _fitted(self.asked_limits)
         self.retry = retry or RetryPolicy()
         self._timeouts = timeouts or Timeouts()
-        self.patience = Patience(self._timeouts.document, self.retry)
         self._hint = hint
         self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._ids = JobIds()
@@ -109,6 +108,7 @@ class PlatformClient:
         self._maker = Maker()
         self._closed = False
         self._notify = Dispatcher(listeners)
+        self.patience = Patience(self._timeouts.document, self.retry, self._notify)
         self._network = Network(
             base_url,
             limits=self.limits,

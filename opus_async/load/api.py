@@ -96,7 +96,7 @@ async def run_load(
         concurrency: So many users instead, each of whom starts the next job when the last has ended (a closed
             model).
         think: Seconds that each of them waits in between.
-        duration: Seconds of the load behind the warm-up; not needed for ``stages``, which it cuts or extends.
+        duration: Seconds of the load after the warm-up; not needed for ``stages``, which it cuts or extends.
         jobs: Jobs in all instead, those of the warm-up included.
         warm_up: Seconds at the beginning that are left out of all latency figures.
         slo: Objectives, like ``e2e.p95 < 90s`` or ``error_rate < 1%``; see :mod:`opus_async.load.slo`.

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.input_problems import InputProblem, ProblemCode
 from opus_async.load.documents import Documents
 from opus_async.load.spec import LoadSpec
 from opus_async.manifests import Manifest
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.unreadable import refused_cells
+from opus_async.manifests.problem import option
 from opus_async.models import JobRequest
 from opus_async.platform import Platform
 from opus_async.remote_urls import RemoteFile
@@ -78,9 +81,19 @@ def read_rows(manifest: Manifest, binding: Binding, *, most: int) -> Inputs:
 
 
 async def check_rows(
-    platform: Platform[Any, Any], rows: Sequence[JobRequest], documents: Documents | None
+    platform: Platform[Any, Any],
+    rows: Sequence[JobRequest],
+    documents: Documents | None,
+    *,
+    from_manifest: bool = True,
 ) -> None:
     """Check all requests against the workflow and the disk, as each will be again before it is sent.
+
+    Args:
+        platform: Open.
+        rows: The requests.
+        documents: Makes files; None to send those of the rows.
+        from_manifest: Whether the requests are rows of a manifest, by which errors name them.
 
     Raises:
         ManifestError: Some cannot be run.
@@ -91,10 +104,20 @@ async def check_rows(
         try:
             await platform.bind(_with_inputs(row, made))
         except InvalidInputs as error:
-            problems += [f"row {index + 1}: {problem}" for problem in error.problems]
+            row_name = f"row {index + 1}: " if from_manifest else ""
+            problems += [f"{row_name}{_with_ways(problem, platform)}" for problem in error.problems]
         if index % _TOLD == 0:
             await asyncio.sleep(0)
     _refuse(problems)
+
+
+def _with_ways(problem: InputProblem, platform: Platform[Any, Any]) -> str:
+    """A problem; of an input that is missing with the options that give it."""
+    field = platform.workflow.inputs.get(problem.input) if problem.input else None
+    if problem.code is not ProblemCode.MISSING or field is None:
+        return problem
+    made = "--file-size SIZE, which makes a document, or " if takes_files(field) else ""
+    return f"{problem}; {option('--set', field.display_name, 'VALUE')}, {made}a column of --inputs"
 
 
 def _refuse(problems: Sequence[str]) -> None:

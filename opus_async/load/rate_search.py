@@ -248,8 +248,8 @@ class _Driver:
 
     async def _run_step(self, step: Step, plan: Plan) -> StepResult | None:
         """Run a step; None where it was cut short: it may not even have settled."""
-        times = f"for {step.window:g} s, behind {step.settle:.3g} s to settle"
-        self._observer.notice(f"{step.kind.value}: {step.rate:.3g} jobs/s {times}")
+        times = f"{step.settle:.3g} s to settle, then {step.window:g} s that are measured"
+        self._observer.notice(f"{step.kind.value}: {step.rate:.3g} jobs/s, {times}")
         async with self._connect() as client:
             workload = await reopened(client, plan, self._source, self.workload)
             run = new_run(plan, workload, run_id=self._run_id or None)

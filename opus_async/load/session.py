@@ -122,7 +122,7 @@ async def prepared(client: Client, plan: Plan, source: InputSource, slos: Sequen
             platform.workflow, spec.file_size, seed=spec.seed, most=client.limits.max_file_bytes
         )
     inputs = await asyncio.to_thread(_rows, plan, source.manifest, binding)
-    await check_rows(platform, inputs.rows, documents)
+    await check_rows(platform, inputs.rows, documents, from_manifest=source.manifest is not None)
     return Workload(lifecycle=lifecycle, inputs=inputs, documents=documents, slos=parsed)
 
 

@@ -62,7 +62,7 @@ class LoadSpec:
         workflow_id: Of the workflow.
         load: How jobs arrive.
         warm_up: Seconds at the beginning that are left out of all latency figures.
-        duration: Seconds of the load behind the warm-up; None where ``jobs`` or the stages say when it ends.
+        duration: Seconds of the load after the warm-up; None where ``jobs`` or the stages say when it ends.
         jobs: Jobs in all, those of the warm-up included; None where the time says when it ends.
         pick: Whether rows are taken in turn, or drawn.
         file_size: How large the documents are that are made; None to send those of the rows.

@@ -106,9 +106,10 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             raise Unfit(
-                "{} is not a regular file: give the path of a file",
+                "{} is not a regular file",
                 repr(path),
                 code=ProblemCode.NO_FILE,
+                fix="give the path of a file",
                 file=path,
             )
         digest, size = sha256(file.readinto, stop, new_buffer())
@@ -117,9 +118,10 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
             stat_signature(before),
         ):
             raise Unfit(
-                "{} changed while it was read: start again when it is written to its end",
+                "{} changed while it was read",
                 repr(path),
                 code=ProblemCode.FILE_CHANGED,
+                fix="start again when it is written to its end",
                 file=path,
             )
     return (*stat_signature(before), digest)
@@ -142,5 +144,5 @@ def _unfit(path: str, error: OSError | ValueError) -> Unfit:
     if isinstance(error, FileNotFoundError):
         return Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
     why = str(error) if isinstance(error, ValueError) else error.strerror or str(error)
-    what = f"{{}} cannot be read ({literal(why)}): check the path and its permissions"
-    return Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)
+    what, fix = f"{{}} cannot be read ({literal(why)})", "check the path and its permissions"
+    return Unfit(what, repr(path), code=ProblemCode.NO_FILE, fix=fix, file=path)

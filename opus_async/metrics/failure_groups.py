@@ -10,6 +10,7 @@ import re
 
 from opus_async.errors import APIError, DownloadError, InvalidInputs, JobFailed, OpusError, UploadError
 from opus_async.gaps import GAP
+from opus_async.input_problems import about
 
 _MOST = 160
 _FAILED_IN = "failed in "
@@ -31,7 +32,7 @@ def group_key(error: OpusError) -> str:
             return _cut(f"{_FAILED_IN}{', '.join(error.failed_nodes)}")
         case InvalidInputs() if error.problems:
             first = error.problems[0]
-            return _cut(f"{first.subject} {first.group}" if first.subject else first.group)
+            return _cut(about(first.subject, first.group))
         case APIError():
             words = f": {_without_variables(error.detail)}" if error.detail else ""
             return _cut(f"HTTP {error.status}{f' {error.code}' if error.code else ''}{words}")

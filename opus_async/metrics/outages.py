@@ -15,11 +15,11 @@ RATE_WINDOW = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HostOutage:
-    """A host that is down.
+    """A host that gives no good answer.
 
     Attributes:
         host: The name of the host.
-        seconds: For how long it has been down.
+        seconds: For how long it has given none.
         reason: The last failure, in words.
         given_up: Whether it is no longer waited for.
     """
@@ -31,7 +31,7 @@ class HostOutage:
 
 
 class HostOutages:
-    """Keeps which hosts are down now.
+    """Keeps which hosts give no good answer now.
 
     Args:
         clock: Gives the time in seconds, from any beginning.
@@ -42,14 +42,14 @@ class HostOutages:
         self._down: dict[str, tuple[float, HostTroubled]] = {}
 
     def add(self, event: HostTroubled) -> None:
-        """Note that a host is down, given up or up again."""
+        """Note that a host fails, is down, given up or up again."""
         if event.state is HostState.UP:
             self._down.pop(event.host, None)
         else:
             self._down[event.host] = (self._clock() - event.seconds, event)
 
     def now(self) -> list[HostOutage]:
-        """The hosts that are down, the one that has been down longest first."""
+        """The hosts that give no good answer, the one that has given none for longest first."""
         now = self._clock()
         outages = [
             HostOutage(event.host, now - since, event.reason, event.state is HostState.GIVEN_UP)

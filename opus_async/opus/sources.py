@@ -50,7 +50,7 @@ def _source(value: Any, filename: str | None) -> PathSource | BytesSource | File
         return _upload_source(value, filename)
     named = filename or getattr(value, "name", None)  # a temporary file's name is a number
     if not named or not isinstance(named, str):
-        raise Unfit('it has no file name, which tells the type: give one, like "invoice.pdf"')
+        raise Unfit("it has no file name, which tells the type", fix='give one, like "invoice.pdf"')
     if isinstance(value, bytes | bytearray | memoryview):
         return BytesSource(Path(named).name, bytes(value))
     return FileObjectSource(Path(named).name, value)
@@ -61,10 +61,10 @@ def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
         raise upload.problem
     named = filename or upload.filename
     if not named:
-        raise Unfit("the upload has no file name, which tells the type: give (filename, upload)")
+        raise Unfit("the upload has no file name, which tells the type", fix="give (filename, upload)")
     behind = file_behind(upload)
     if behind is None:
-        raise Unfit("the upload {} cannot be read twice: give (filename, bytes)", repr(named))
+        raise Unfit("the upload {} cannot be read twice", repr(named), fix="give (filename, bytes)")
     return FileObjectSource(Path(named).name, behind, start=0)
 
 
@@ -85,13 +85,13 @@ def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSour
     except UploadError:
         if not Path(path).exists():
             as_url = isinstance(path, Path) and re.match(_COLLAPSED, str(path))
-            hint = "; give a URL as text, not as a Path, which loses a slash of it" if as_url else ""
-            raise _no_file(f"there is no file {{}}{hint}", path) from None
+            fix = "give a URL as text, not as a Path, which loses a slash of it" if as_url else None
+            raise _no_file("there is no file {}", path, fix) from None
         raise
     if not os.access(path, os.R_OK):
         raise _no_file("{} cannot be read: permission denied", path)
     return source
 
 
-def _no_file(template: str, path: str | os.PathLike[str]) -> Unfit:
-    return Unfit(template, repr(str(Path(path))), code=ProblemCode.NO_FILE, file=str(path))
+def _no_file(template: str, path: str | os.PathLike[str], fix: str | None = None) -> Unfit:
+    return Unfit(template, repr(str(Path(path))), code=ProblemCode.NO_FILE, fix=fix, file=str(path))

@@ -156,8 +156,9 @@ def is_live(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
 
 def line(progress: Progress) -> str:
     """How jobs stand, in one line."""
+    outages = [outage_text(outage) for outage in progress.outages]
     if progress.preparing:
-        return f"{elapsed(progress.elapsed)}: {progress.preparing}"
+        return f"{elapsed(progress.elapsed)}: {', '.join([progress.preparing, *outages])}"
     rates = progress.rates()
     of = "" if progress.target is None else f"/{progress.target:,}"
     words = [f"{progress.reached:,}{of} {done_word(progress)}", f"{progress.failed:,} failed"]
@@ -167,7 +168,7 @@ def line(progress: Progress) -> str:
     words += speeds(progress, rates)
     if ahead := outlook(progress, rates):
         words.append(ahead)
-    words += [outage_text(outage) for outage in progress.outages]
+    words += outages
     found = limit(progress)
     told = f"; bottleneck: {bottleneck_text(found)}" if found else ""
     return f"{elapsed(progress.elapsed)}: {', '.join(words)}{told}"

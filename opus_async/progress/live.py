@@ -104,6 +104,7 @@ class Frame:
         title, took = Text(escaped(self._title), "bold"), Text(elapsed(progress.elapsed))
         if progress.preparing:
             yield from _packed([title, took, Text(escaped(progress.preparing))], width, indent="")
+            yield from self._outages(width)
             return
         rates = progress.rates()
         ahead = Text(escaped(outlook(progress, rates)), "bold" if progress.ending or rates.quiet else "")
@@ -143,10 +144,13 @@ class Frame:
 
     def _limits(self, width: int) -> Iterator[Text]:
         """Hosts that are down, or else the bottleneck."""
-        for outage in self._progress.outages:
-            yield from _words(_outage(outage), width, "red")
+        yield from self._outages(width)
         if found := limit(self._progress):
             yield from _words(f"bottleneck: {bottleneck_text(found)}", width)
+
+    def _outages(self, width: int) -> Iterator[Text]:
+        for outage in self._progress.outages:
+            yield from _words(_outage(outage), width, "red")
 
     def _failures(self, width: int) -> Iterator[Text]:
         """The latest reasons for which rows failed, and how many more there are."""

@@ -1,13 +1,15 @@
-"""How long the stores of documents are waited for: of a client, and within a block of code."""
+"""How long the stores of documents are waited for, and who is told: of a client, within a block of code."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opus_async.config import RetryPolicy, Timeouts
+from opus_async.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +19,36 @@ class Patience:
     Attributes:
         timeout: Seconds for one request.
         retry: ``attempts``, ``max_elapsed``, ``base``, ``cap`` and ``outage`` count.
+        notify: Called with a HostTroubled when a store gives no answer, is given up, or answers again; None
+            to tell nobody. It stays with its process: a copy that is sent elsewhere has none.
     """
 
     timeout: float
     retry: RetryPolicy
+    notify: Callable[[Event], None] | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Patience], tuple[float, RetryPolicy]]:
+        """Pickle it without its listeners."""
+        return Patience, (self.timeout, self.retry)
 
 
-_patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A patience, and the loop on which its listeners are called; None where there was none."""
+
+    patience: Patience
+    loop: asyncio.AbstractEventLoop | None
+
+
+_patience: ContextVar[_Set | None] = ContextVar("patience", default=None)
 
 
 @contextmanager
 def patient(patience: Patience) -> Iterator[None]:
     """Wait for stores in this way within a block, in this task and in those that it starts."""
-    token = _patience.set(patience)
+    outer = _patience.get()
+    loop = outer.loop if outer and outer.patience.notify is patience.notify else _running_loop()
+    token = _patience.set(_Set(patience, loop))
     try:
         yield
     finally:
@@ -38,4 +57,24 @@ def patient(patience: Patience) -> Iterator[None]:
 
 def current_patience() -> Patience:
     """How long stores are waited for here; outside of any such block as a client does by default."""
-    return _patience.get() or Patience(Timeouts().document, RetryPolicy())
+    found = _patience.get()
+    return found.patience if found else Patience(Timeouts().document, RetryPolicy())
+
+
+def tell(event: Event) -> None:
+    """Tell who is to be told here, on the loop of the client: stores are also asked on another one."""
+    found = _patience.get()
+    if found is None or found.patience.notify is None or found.loop is None:
+        return
+    if found.loop is _running_loop():
+        found.patience.notify(event)
+        return
+    with suppress(RuntimeError):  # it is closed: nobody is there any more
+        found.loop.call_soon_threadsafe(found.patience.notify, event)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

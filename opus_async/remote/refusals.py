@@ -130,7 +130,7 @@ def refused(file: RemoteFile, error: BaseException, *, to: str = "read") -> Unfi
     code = ProblemCode.FILE_DENIED if _is_denied(list(_chain(error))) else ProblemCode.NO_FILE
     if isinstance(error, UnknownScheme):
         code = ProblemCode.NOT_SUPPORTED
-    return Unfit(f"{{}} {literal(what)}: {literal(fix)}", repr(str(file)), code=code, file=str(file))
+    return Unfit(f"{{}} {literal(what)}", repr(str(file)), code=code, fix=fix, file=str(file))
 
 
 def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
@@ -143,7 +143,7 @@ def obstacle(file: RemoteFile, error: Exception) -> OpusError | None:
     """
     if isinstance(error, StoreUnavailable):
         return error
-    told = gapped("{}", refused(file, error).message)
+    told = gapped("{}", refused(file, error))
     if isinstance(error, MissingLibrary) or _lacks_credentials(list(_chain(error))):
         return ConfigurationError(told)
     if (short := out_of(error)) is not None:

@@ -284,6 +284,6 @@ def changed(filename: str) -> UploadError:
 
 
 def _message(unfit: Unfit) -> str:
-    message = gapped("{}", unfit.message)
+    message = gapped("{}", unfit)
     message.group, message.parts = unfit.group, unfit.parts
     return message

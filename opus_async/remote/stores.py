@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from opus_async.config import RetryPolicy
@@ -37,6 +38,8 @@ log = logging.getLogger("opus_async.remote")
 
 _ASKED_LATELY = 5.0
 """Seconds in which a store is not asked again for a document that it gave before: a thousand others fail."""
+_SILENT = 3.0
+"""Seconds without a first answer of a store after which listeners are told."""
 _LEAST = 1.0
 """Seconds that a last attempt gets at least."""
 
@@ -74,11 +77,12 @@ async def ask(
     while True:
         number += 1
         started = time.monotonic()
+        limit = patience.timeout * times
+        if within is not None:
+            limit = min(limit, max(within - (started - began), _LEAST))
         try:
-            limit = patience.timeout * times
-            if within is not None:
-                limit = min(limit, max(within - (started - began), _LEAST))
-            value = await _attempt(file, work, limit)
+            with _telling_of_silence(store, started, first=number == 1 and times <= 1):
+                value = await _attempt(file, work, limit)
         except Exception as error:
             if not is_passing(error):
                 if has_answered(error):
@@ -91,11 +95,14 @@ async def ask(
             return value
         now = time.monotonic()
         reason = finding(file, failure)
-        store.record_failure(file.url, now, reason, unreachable=no_connection(failure))
+        store.record_failure(file.url, now, unreachable=no_connection(failure))
         others_read = store.of_several and await gives_another()
+        store.tell_trouble(now, reason)
         wait = _wait(store, schedule, policy, now, took=now - started)
         if wait is None:
             others_read = others_read or await gives_another()
+            if not others_read and store.waited_out(now, policy.outage or policy.max_elapsed):
+                store.give_up(now, reason)
             raise unavailable(
                 file,
                 failure,
@@ -126,6 +133,23 @@ async def _gives_another(
             return False
     store.record_given(time.monotonic())
     return True
+
+
+@contextmanager
+def _telling_of_silence(store: StoreHealth, began: float, *, first: bool) -> Iterator[None]:
+    """Tell of a store that has never answered, and does not answer a first attempt soon."""
+    if not first or store.answered_at is not None:
+        yield
+        return
+
+    def note() -> None:
+        store.record_silence(began, time.monotonic())
+
+    timer = asyncio.get_running_loop().call_later(_SILENT, note)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def _attempt(file: RemoteFile, work: Callable[[Located], Awaitable[ValueT]], seconds: float) -> ValueT:

@@ -28,6 +28,8 @@ log = logging.getLogger("opus_async.transport")
 
 FAILURES = 8
 """Failures in a row that open it: as many as one request has attempts, so that one alone ends before that."""
+TOLD_AFTER = 1.0
+"""Seconds without a good response after which listeners are told, long before it opens."""
 MIN_DURATION = 3.0
 """Seconds over which those failures must come: one restart breaks many connections in the same moment."""
 FAILURE_WINDOW = 300.0
@@ -35,6 +37,7 @@ FAILURE_WINDOW = 300.0
 FIRST_PROBE = 1.0
 LAST_PROBE = 30.0
 """Seconds between probes, at first and at most: the end of an outage is noticed soon, with few requests."""
+_ANSWERS = "it answers again"
 _JITTER = 0.25
 """Share by which waits between probes vary, either way: many clients lose one host in the same instant."""
 
@@ -47,7 +50,8 @@ class CircuitBreaker:
         limiter: Its request limiter; blocked and unblocked here.
         policy: ``outage``, or else ``max_elapsed``, is how many seconds requests wait before the host is
             given up: then they get a HostDown, and single ones go on probing.
-        notify: Called with a HostTroubled when the host goes down, when it is given up, and when it is back.
+        notify: Called with a HostTroubled when the host gives no good response, when it goes down, when it is
+            given up, and when it is back.
         random: A source of numbers in [0, 1).
         known_host: Whether the host is known to be the right one. If not, and before it has answered
             anything, it takes more than one request that cannot reach it to count it as down.
@@ -81,6 +85,8 @@ class CircuitBreaker:
         self._reason = ""
         self._first_key: object = None
         self._several = False
+        self._told_failing = False
+        self._failing_timer: asyncio.TimerHandle | None = None
         self._began = self._failed_at = 0.0
         self._interval = self._probe_at = 0.0
         self._probe_timer: asyncio.TimerHandle | None = None
@@ -100,17 +106,22 @@ class CircuitBreaker:
     def record_success(self) -> None:
         """Count a good response, or a refusal: the host is up."""
         if self.is_open:
-            self._recover("it answers again")
+            self._recover(_ANSWERS)
+        elif self._told_failing:
+            self._tell(HostState.UP, _ANSWERS)
+            self._told_failing = False
+        self._cancel_timers()
         self.answered = True
         self.failures = 0
 
-    def record_failure(self, reason: str, request_key: object, *, unsent: bool) -> bool:
+    def record_failure(self, reason: str, request_key: object, *, unsent: bool, took: float = 0.0) -> bool:
         """Count a request to which the host gave no response, or none that a healthy host gives.
 
         Args:
             reason: What was seen, for messages.
             request_key: The same object or text when the same is requested again.
             unsent: Whether there was not even a connection: no request can be to blame for that.
+            took: Seconds from the beginning of the attempt to its failure.
 
         Returns:
             Whether it uses up none of the request's attempts: the host is to blame, and the policy has an
@@ -125,6 +136,8 @@ class CircuitBreaker:
         self._failed_at, self._reason = now, reason
         self._several = self._several or request_key != self._first_key
         blamed = self.is_open or self._several or (unsent and (self._known_host or self.answered))
+        if blamed or not self.answered:  # else one request alone may be to blame
+            self._tell_failing_in(self._began + TOLD_AFTER - now - (took if unsent else 0.0))
         if blamed and self.failures >= FAILURES and now - self._began >= MIN_DURATION:
             self._trip()
         return blamed and (self._forgives or self.gave_up)
@@ -188,11 +201,23 @@ class CircuitBreaker:
         log.warning("%s is not answering (%s): requests to it wait", self._host, self._reason)
         self._tell(HostState.DOWN, self._reason)
 
+    def _tell_failing_in(self, seconds: float) -> None:
+        if self._failing_timer is None and not (self._told_failing or self.is_open or self._closed):
+            loop = asyncio.get_running_loop()
+            self._failing_timer = loop.call_later(max(seconds, 0.0), self._tell_failing)
+
+    def _tell_failing(self) -> None:
+        """Tell that there was no good response for a while; the first one cancels this."""
+        self._failing_timer = None
+        if not self.is_open:
+            self._told_failing = True
+            self._tell(HostState.FAILING, self._reason)
+
     def _recover(self, reason: str) -> None:
         log.warning("%s: %s, after %.0f s", self._host, reason, self._seconds)
         self._tell(HostState.UP, reason)
         self._cancel_timers()
-        self.gave_up = False
+        self.gave_up = self._told_failing = False
         self.failures = 0
         self._limiter.unblock()
 
@@ -219,10 +244,10 @@ class CircuitBreaker:
             self._probe_timer = asyncio.get_running_loop().call_later(self.probe_delay, self._probe)
 
     def _cancel_timers(self) -> None:
-        for timer in (self._probe_timer, self._patience_timer):
+        for timer in (self._failing_timer, self._probe_timer, self._patience_timer):
             if timer is not None:
                 timer.cancel()
-        self._probe_timer = self._patience_timer = None
+        self._failing_timer = self._probe_timer = self._patience_timer = None
 
     def _spread(self, wait: float) -> float:
         return wait * (1.0 + _JITTER * (2.0 * self._random() - 1.0))

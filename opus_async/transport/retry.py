@@ -269,7 +269,7 @@ class Retrier:
         schedule, kind = call.schedule, failure.kind
         asked = schedule.capped(failure.retry_after)
         paused = self._tell_limiter(failure, call.operation, asked, started)
-        hosts_fault = self._tell_breaker(failure, asked, call.request_key or call)
+        hosts_fault = self._tell_breaker(failure, asked, call.request_key or call, took)
         if kind in _FINAL_CLASSES or not failure.retryable:
             return None, paused
         if kind is FailureClass.THROTTLED:
@@ -291,7 +291,7 @@ class Retrier:
             self._throttling.record_response(operation, sent_at=started)
         return 0.0
 
-    def _tell_breaker(self, failure: Failure, asked: float | None, request_key: object) -> bool:
+    def _tell_breaker(self, failure: Failure, asked: float | None, request_key: object, took: float) -> bool:
         """Tell the breaker of a failure; returns whether the host is to blame, and not the request."""
         kind = failure.kind
         if self._breaker is None or not failure.retryable or kind is FailureClass.SHORTAGE:
@@ -304,7 +304,8 @@ class Retrier:
             return False
         if kind is FailureClass.OVERLOADED and asked is not None:  # it is up, and says when: as with a 429
             return 0 < self._throttling.lasted < (self._policy.outage or 0)
-        return self._breaker.record_failure(failure.reason, request_key, unsent=kind is FailureClass.UNSENT)
+        unsent = kind is FailureClass.UNSENT
+        return self._breaker.record_failure(failure.reason, request_key, unsent=unsent, took=took)
 
     def _after_outage(
         self, schedule: BackoffSchedule, asked: float | None, paused: float

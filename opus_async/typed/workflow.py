@@ -179,7 +179,9 @@ class TypedWorkflow(Generic[InputsT, OutputsT]):
 
     @property
     def _advice(self) -> str:
-        return f"Write the module anew: opus-async workflow show {self.workflow_id} --python > MODULE.py"
+        return (
+            f"Write the module anew: opus-async workflow show {self.workflow_id} --python --output MODULE.py"
+        )
 
     async def _check_once(self, opus: OpusClient, version_number: int | None, version_id: str | None) -> None:
         """Check the workflow where this client has not found it well before; callers at once share it."""

@@ -14,7 +14,9 @@ from opus_async import RetryPolicy
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
 from opus_async.batch.observer import BatchObserver
 from opus_async.errors import ManifestError, StoreUnavailable
+from opus_async.events import HostState, HostTroubled
 from opus_async.exits import Exit
+from opus_async.transport.dispatch import Only
 
 pytest.importorskip("s3fs", reason="pip install 'opus-async[s3]'")
 
@@ -81,6 +83,28 @@ async def test_store_that_is_down_for_every_document_fails_no_row(  # noqa: PLR0
     store.act = lambda _: None
     assert (await resume_batch(client, tmp_path / "out")).ok
     assert jobs(simulator) == 40
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_store_that_is_down_and_comes_back_is_told_as_an_event(
+    store, simulate, connect, tmp_path, method
+):
+    put_documents(store, 8)
+    client = connect(await simulate(), retry=QUICK.model_copy(update={"outage": 60}))
+    await begin(client, tmp_path, 8, limit=1)
+    told: list[HostTroubled] = []
+
+    def listen(event):
+        told.append(event)
+        if event.state is HostState.DOWN:
+            store.act = lambda _: None
+
+    store.act = lambda asked: 503 if asked.method == method else None
+    with client.listening(Only(listen, frozenset({HostTroubled}))):
+        assert (await resume_batch(client, tmp_path / "out")).ok
+    assert [event.state for event in told] == [HostState.DOWN, HostState.UP]
+    assert {event.host for event in told} == {"s3://docs"}
+    assert "503" in told[0].reason
 
 
 async def test_store_that_is_down_leaves_the_rows_of_other_stores_alone(store, simulate, connect, tmp_path):
@@ -266,7 +290,7 @@ async def test_credentials_that_expire_while_rows_are_at_work_fail_none(
     assert (set(counts), sum(counts.values())) == ({"completed", "planned"}, 20)
     assert counts["completed"] > 1
     assert result.exit_code == Exit.NOT_ALLOWED
-    assert "may not be read: check its permissions" in str(result.error)
+    assert "may not be read; check its permissions" in str(result.error)
     store.act = lambda _: None
     assert (await resume_batch(client, tmp_path / "out")).ok
     assert jobs(simulator) == 20
@@ -281,7 +305,7 @@ async def test_credentials_that_expire_fail_no_row(store, simulate, connect, tmp
     result = await resume_batch(client, tmp_path / "out", settings={"max_in_flight": 4})
     assert states(tmp_path / "out") == {"completed": 1, "planned": 19}
     assert result.exit_code == Exit.NOT_ALLOWED
-    assert "may not be read: check its permissions" in str(result.error)
+    assert "may not be read; check its permissions" in str(result.error)
     store.act = lambda asked: 403 if asked.path == "/docs/7.txt" else None
     result = await resume_batch(client, tmp_path / "out")
     assert (result.counts.completed, result.counts.failed) == (19, 1), "one that is denied alone is its row's"

@@ -211,3 +211,56 @@ def test_parser_of_every_command_is_of_our_class():
                     yield from below(each)
 
     assert {type(each) for each in below(parser.build(whole=True))} == {type(parser.build())}
+
+
+def _commands(one):
+    """The parsers of all commands that do something, with their words."""
+    groups = [action for action in one._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield one
+    for group in groups:
+        for each in group.choices.values():
+            yield from _commands(each)
+
+
+def _required(command):
+    """The arguments that a command cannot do without."""
+    one_of = [action for group in command._mutually_exclusive_groups for action in group._group_actions]
+    return [action for action in command._actions if action.required and action not in one_of]
+
+
+NEEDY = [command for command in _commands(parser.build(whole=True)) if _required(command)]
+
+
+@pytest.mark.parametrize("command", NEEDY, ids=lambda command: command.prog)
+def test_missing_arguments_are_told_with_what_they_are_for_and_an_example(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.parse_args([])
+    assert ended.value.code == 2
+    *told, _ = said = capsys.readouterr().err.splitlines()
+    assert "usage:" not in said
+    missing = [line.split(" is missing: ") for line in told if " is missing: " in line]
+    wanted = [(action.option_strings or [action.metavar])[0] for action in _required(command)]
+    assert [where.removeprefix(f"{command.prog}: ").split()[0] for where, _ in missing] == wanted
+    assert all(what_for.strip() for _, what_for in missing)
+    example = told[told.index("For example:") + 1]
+    assert example.startswith(f"  {command.prog} ")
+    assert said[-1] == f"All options: {command.prog} --help"
+
+
+def test_missing_one_of_several_options_is_told_with_all_of_them(opus):
+    said = opus("load", "run", "--workflow", "W", "--inputs", "rows.csv", "--out", "l")
+    assert said.code == 2
+    first, *rest = said.err.splitlines()
+    assert first.startswith("opus-async load run: one of these is missing: --rate N/s (jobs a second: ")
+    assert "; --stages STAGES (" in first
+    assert "; --concurrency N (" in first
+    assert rest[0] == "For example:"
+    assert rest[2].startswith("      --warm-up 30s")  # an example is told to its end
+
+
+@pytest.mark.parametrize("words", [("load",), ("batch",), ("workflow",), ("operativus",)], ids=" ".join)
+def test_missing_command_is_told_with_those_there_are(opus, words):
+    said = opus(*words)
+    assert said.code == 2
+    assert re.match(rf"opus-async {words[0]}: a command is missing: \w+", said.err)

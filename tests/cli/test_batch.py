@@ -448,6 +448,9 @@ def test_batch_resolve_lists_and_decides_unknown_rows(opus, undecided, tmp_path)
     assert listed.code == 2
     assert [line.split()[0] for line in listed.out.splitlines()] == ["KEY", "k0", "k1", "k2"]
     assert "3 rows are unknown: name keys" in listed.err
+    offered = [step["command"] for step in opus("batch", "status", "b", "--json").json["next"]]
+    assert ["batch", "resolve", "b", "--as", "done", "--all"] in offered
+    assert not [words for words in offered if words[-1] == "--all" and words[-2] != "done"]
     assert "jobs.wait" not in listed.out + opus("batch", "status", "b").out
     assert "opus-async audit " in listed.err
     assert opus("batch", "resolve", "b", "--as", "done", "k0", "--all").code == 2

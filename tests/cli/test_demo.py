@@ -68,16 +68,22 @@ def test_demo_prints_plain_progress_lines_without_terminal(finished):
     assert "20/20 done" in last
 
 
-def test_demo_overwrites_earlier_demo_and_keeps_foreign_files(opus, tmp_path):
+def test_demo_leaves_earlier_demos_as_they_are_and_says_where_it_is(opus, tmp_path):
     out = tmp_path / "opus-demo"
-    assert opus("demo", "--jobs", 9).code == 0
+    assert opus("demo", "--jobs", 3).code == 0
     (out / "documents" / "mine.txt").write_text("mine")
-    said = opus("demo", "--jobs", 2, "--json")
-    assert said.code == 0
-    assert said.json["digests_verified"] == said.json["completed"] == 2
-    assert len((out / "results.jsonl").read_text().splitlines()) == 2
-    names = sorted(path.name for path in (out / "documents").iterdir())
-    assert names == ["contract-00001.txt", "mine.txt", "sensors-00002.csv"]
+    (out / "documents" / "contract-00001.txt").write_text("changed")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for number in (2, 3):
+        said = opus("demo", "--jobs", 2, "--json")
+        assert said.code == 0
+        assert said.json["digests_verified"] == said.json["completed"] == 2
+        assert (
+            f"opus-demo holds an earlier demo and stays as it is: this one is in opus-demo-{number}\n"
+            in said.err
+        )
+        assert len((tmp_path / f"opus-demo-{number}" / "results.jsonl").read_text().splitlines()) == 2
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
@@ -106,16 +112,20 @@ def test_demo_refuses_directory_of_real_batch(tmp_path, host, manifest):
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def test_demo_refuses_folder_of_running_demo(tmp_path):
+def test_demo_goes_beside_folder_of_running_demo_and_what_stands_there(tmp_path):
+    out = tmp_path / "out"
     facts = {"fingerprint": {"host": "http://127.0.0.1:8000"}}
-    make_ledger(tmp_path, facts={**facts, "manifest": {"path": str(tmp_path / "manifest.csv")}})
-    (tmp_path / "documents").mkdir()
-    lock = DirectoryLock(tmp_path)
-    with pytest.raises(WrongUse, match="another demo is at work"):
-        folder.prepare(tmp_path)
+    make_ledger(out, facts={**facts, "manifest": {"path": str(out / "manifest.csv")}})
+    (out / "documents").mkdir()
+    (tmp_path / "out-2").write_text("a file")
+    (tmp_path / "out-3").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "out-4").mkdir()
+    lock = DirectoryLock(out)
+    assert folder.prepare(out) == tmp_path / "out-4"
     lock.release()
-    folder.prepare(tmp_path)
-    assert not (tmp_path / "ledger.db").exists()
+    assert folder.prepare(out) == tmp_path / "out-5"
+    assert (out / "ledger.db").exists()
+    assert (tmp_path / "out-2").read_text() == "a file"
 
 
 def test_demo_exits_2_for_foreign_folder_or_file(opus, tmp_path):

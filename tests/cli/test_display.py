@@ -65,6 +65,21 @@ def test_lines_display_shows_preparation_then_rows_and_notices(clock):
     assert troubled.endswith("1 waits for a person, a.example has not answered for 40 s")
 
 
+def test_displays_show_host_that_does_not_answer_while_nothing_has_begun(clock):
+    progress = Progress(clock=clock)
+    progress.preparing = "reading the workflow"
+    progress(host("a.example", HostState.FAILING, "unsent: no connection", 1))
+    clock.now = 3
+    assert display.line(progress) == "3 s: reading the workflow, a.example has not answered for 4 s"
+    assert frame_of(progress) == [
+        "invoices · 3 s · reading the workflow",
+        "  a.example has not answered for 4 s: unsent: no connection",
+    ]
+    progress(host("a.example", HostState.UP, "it answers again", 4))
+    assert display.line(progress) == "3 s: reading the workflow"
+    assert frame_of(progress) == ["invoices · 3 s · reading the workflow"]
+
+
 def test_lines_display_does_not_repeat_preparation_at_close(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -76,6 +77,26 @@ def test_load_run_refuses_before_anything_is_sent(load, simulator, words, why):
     assert requests(simulator) == before
 
 
+@pytest.mark.parametrize("verb", ["run", "find-max"])
+def test_load_without_inputs_names_every_way_to_give_some(opus, to, verb):
+    much = ("--rate", "5/s", "--jobs", 5) if verb == "run" else ("--slo", "e2e.p95 < 9s")
+    said = opus("load", verb, "--workflow", TEXT, *much, "--yes", "--out", "a", env=to)
+    assert said.code == 2
+    for option in ("--inputs MANIFEST", "--set INPUT=VALUE", "--file-size SIZE"):
+        assert option in said.err
+
+
+def test_load_run_names_options_for_inputs_that_are_missing(opus, to):
+    words = ("load", "run", "--workflow", "D0cumentWorkfl0w", "--set", "Note=x", "--rate", "5/s", "--jobs", 1)
+    said = opus(*words, "--yes", "--out", "a", env=to)
+    assert said.code == 2
+    assert "row 1" not in said.err  # there is no manifest that it could stand in
+    assert (
+        "'Document' (workflow_input_d0cument1) is missing; --set Document=VALUE, --file-size SIZE" in said.err
+    )
+    assert "a column of --inputs" in said.err
+
+
 def test_load_run_refuses_production_host_without_a_look_up(load, monkeypatch):
     def look_up(*_arguments, **_options):
         raise AssertionError("a name was looked up")
@@ -128,9 +149,30 @@ def test_load_compare_of_other_workloads_is_refused(load, opus):
     assert "rate" in said.err
 
 
-def test_load_compare_tells_metrics_and_fails_where_asked(load, opus):
+def _judge(directory, verdict, *reasons):
+    """Give a run another verdict."""
+    file = directory / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"verdict": verdict, "reasons": reasons}))
+
+
+def test_load_compare_of_invalid_run_exits_7_without_a_verdict(load, opus, tmp_path):
     for name in ("a", "b"):
         load("--rate", 40, "--jobs", 40, "--seed", 1, "--yes", "--out", name)
+        _judge(tmp_path / name, "PASS")
+    _judge(tmp_path / "b", "INVALID", "75 % of the arrivals were not started")
+    said = opus("load", "compare", "a", "b", "--fail-if", "worse")
+    assert said.code == 7
+    assert said.out.startswith("no verdict: ")
+    assert "'b' is INVALID: 75 % of the arrivals were not started" in said.out
+    assert "Run it again" in said.out
+    assert opus("load", "report", "b", "--base", "a").code == 0
+    assert "No verdict" in (tmp_path / "b" / "report.html").read_text()
+
+
+def test_load_compare_tells_metrics_and_fails_where_asked(load, opus, tmp_path):
+    for name in ("a", "b"):
+        load("--rate", 40, "--jobs", 40, "--seed", 1, "--yes", "--out", name)
+        _judge(tmp_path / name, "PASS")  # however busy the machine is that the test runs on
     said = opus("load", "compare", "a", "b", "--json")
     assert (said.code, said.json["same_workload"]) == (0, True), said.err
     assert {"name", "base", "new", "change", "low", "high", "verdict"} == set(said.json["metrics"][0])
@@ -204,6 +246,7 @@ def test_load_find_max_prints_its_steps(load, tmp_path):
     )  # fmt: skip
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert said.json == summary, said.err
+    assert re.search(r"double: 5 jobs/s, [\d.]+ s to settle, then 2 s that are measured\n", said.err)
     assert {"rate", "completed_rate", "p95", "in_flight", "ok", "why"} <= set(summary["steps"][0])
     assert said.code == summary["exit_code"] == 7
 

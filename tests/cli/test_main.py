@@ -483,6 +483,53 @@ def test_cli_prints_retries_while_they_happen(words):
     assert re.search(r" s  (\w+ +)?(workflow|status|audit) again in \d\.\d s \(unsent: .*ECONNREFUSED", line)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("batch", "run", "rows.csv", "--workflow", "T3xtOnlyWorkfl0w", "--out", "b"),
+        ("batch", "validate", "rows.csv", "--workflow", "T3xtOnlyWorkfl0w"),
+        (
+            "load",
+            "run",
+            "--workflow",
+            "T3xtOnlyWorkfl0w",
+            "--set",
+            "Text=a",
+            "--concurrency",
+            "1",
+            "--jobs",
+            "1",
+            "--yes",
+            "--out",
+            "l",
+        ),
+    ],
+    ids=("batch run", "batch validate", "load run"),
+)
+def test_cli_tells_once_that_a_host_refuses_connections_while_it_is_tried_again(words, tmp_path):
+    (tmp_path / "rows.csv").write_text("Text\na\nb\nc\n")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        process = subprocess.Popen(
+            command(*words),
+            cwd=tmp_path,
+            env=environment(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process.stderr, process.stdout:
+            while "does not answer" not in (line := process.stderr.readline()):
+                assert line, "it ended without a word"
+            process.send_signal(signal.SIGINT)
+            assert "it is tried again" not in process.stderr.read()
+            process.wait(SECONDS)
+    assert "127.0.0.1 does not answer (unsent: GET " in line
+    assert "ECONNREFUSED" in line
+    assert line.endswith("it is tried again\n")
+
+
 @pytest.mark.parametrize("words", [("run", "W"), ("workflow", "show", "W")])
 @pytest.mark.parametrize("option", ["--version", "--version-number"])
 def test_version_number_option_has_two_names_in_run_and_workflow_show(words, option):

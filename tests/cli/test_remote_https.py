@@ -100,7 +100,7 @@ def test_document_on_a_server_is_sent(web, to, process, way):
     [
         (
             "denied",
-            "/denied/a.txt' may not be read: check its permissions; a URL with a signature may have expired",
+            "/denied/a.txt' may not be read; check its permissions; a URL with a signature may have expired",
         ),
         ("gone", "/gone/a.txt' does not exist"),
         ("nolength", "does not tell its size"),

@@ -8,7 +8,7 @@ from opus_async.manifests.validation.result import Cause
 
 
 def problem(**values):
-    return Problem(**{"message": "'Document' there is no file 'a.pdf'", "cause": "c", **values})
+    return Problem(**{"message": "'Document': there is no file 'a.pdf'", "cause": "c", **values})
 
 
 def test_validation_text_has_paragraphs_where_a_table_has_no_room():
@@ -20,7 +20,7 @@ def test_validation_text_has_paragraphs_where_a_table_has_no_room():
     ]
     assert validation_text.found(causes, 40).splitlines() == [
         "error in 1,200 rows, first line 6:",
-        "  'Document' there is no file 'a.pdf'",
+        "  'Document': there is no file 'a.pdf'",
         "  put it there, or correct the path",
         "error:",
         "  column 'x' fills no input",

@@ -141,6 +141,32 @@ def test_types_of_another_spelling_are_checked_before_anything_is_sent(opus, unk
     assert "'Count' (n) wants a whole number, got 'five'" in said.err
 
 
+@pytest.mark.parametrize("form", [["--python"], ["--json"], []], ids=" ".join)
+def test_workflow_show_output_writes_what_stdout_would_get(opus, to, tmp_path, form):
+    there = tmp_path / "shown"
+    there.write_text("what was there before")
+    said = opus("workflow", "show", "D0cumentWorkfl0w", *form, "--output", "shown", env=to)
+    assert (said.code, said.out) == (0, "shown\n"), said.err
+    assert there.read_text() == opus("workflow", "show", "D0cumentWorkfl0w", *form, env=to).out
+    assert (
+        opus("workflow", "show", "D0cumentWorkfl0w", *form, "--output", "-", env=to).out == there.read_text()
+    )
+
+
+def test_workflow_show_output_keeps_the_file_where_it_fails(opus, to, tmp_path):
+    (tmp_path / "module.py").write_text("what was there before")
+    said = opus("workflow", "show", "N0SuchWorkfl0w00", "--python", "--output", "module.py", env=to)
+    assert said.code != 0
+    assert (tmp_path / "module.py").read_text() == "what was there before"
+    assert opus("workflow", "show", "N0SuchWorkfl0w00", "--output", "new.py", env=to).code != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["module.py"]
+    said = opus("workflow", "show", "D0cumentWorkfl0w", "--output", "no/folder.py", env=to)
+    assert (said.code, said.err) == (
+        2,
+        "opus-async: --output: no/folder.py cannot be written (No such file or directory)\n",
+    )
+
+
 def test_workflow_show_python_prints_a_module(opus, to):
     said = opus("workflow", "show", "D0cumentWorkfl0w", "--python", env=to)
     assert (said.code, said.err) == (0, "")

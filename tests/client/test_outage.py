@@ -54,7 +54,7 @@ class Trouble:
 
     @property
     def down(self) -> bool:
-        return bool(self.told) and self.told[-1].state is not HostState.UP
+        return bool(self.told) and self.told[-1].down
 
 
 @pytest.mark.timeout(400)
@@ -83,7 +83,7 @@ async def test_outage_loses_no_row_and_starts_none_twice(simulate, connect, cabl
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     assert [outcome.error for outcome in outcomes] == [None] * 60
     assert {event.host for event in trouble.told} == {"127.0.0.1"}
-    assert len(trouble.told) >= 6
+    assert sum(event.down for event in trouble.told) >= 3
     assert simulator.state()["counters"]["executed_twice"] == []
     assert simulator.state()["counters"]["executions"] == 60
 
@@ -104,7 +104,7 @@ async def test_outage_beyond_limit_fails_every_row_and_client_recovers(simulate,
         assert outcome.error.job_id == outcome.job_id
         assert outcome.error.seconds >= 0.5
         assert "status page" in str(outcome.error)
-    assert [event.state for event in trouble.told] == [HostState.DOWN, HostState.GIVEN_UP]
+    assert [event.state for event in trouble.told if event.down] == [HostState.DOWN, HostState.GIVEN_UP]
     await cable.plug_in()
     await until(lambda: opus._network.breaker.probe_delay == 0, 30)
     assert (await opus.workflows.get(TEXT)).inputs

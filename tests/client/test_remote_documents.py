@@ -142,9 +142,9 @@ async def test_document_that_is_gone_by_then_fails_its_row_alone(store, simulate
 
 
 WRONG = {
-    "missing": ("s3://documents/none.txt", "'s3://documents/none.txt' does not exist: check the name"),
-    "no bucket": ("s3://no-such-bucket/none.txt", "a bucket that does not exist: check its name"),
-    "folder": ("s3://documents/folder", "is a folder: name a file in it"),
+    "missing": ("s3://documents/none.txt", "'s3://documents/none.txt' does not exist; check the name"),
+    "no bucket": ("s3://no-such-bucket/none.txt", "a bucket that does not exist; check its name"),
+    "folder": ("s3://documents/folder", "is a folder; name a file in it"),
     "bucket alone": ("s3://documents", "the file 'documents' has no extension|is a folder"),
     "type": ("s3://documents/folder/a.zip", "the file 'a.zip' is of an unsupported type"),
     "empty": ("s3://documents/empty.txt", "the file 'empty.txt' is empty"),
@@ -180,7 +180,7 @@ async def test_denied_document_is_told(simulate, connect, monkeypatch):
         for name, value in locked.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another" * 5)
-        with pytest.raises(InvalidInputs, match="may not be read: check its permissions") as caught:
+        with pytest.raises(InvalidInputs, match="may not be read; check its permissions") as caught:
             await connect(await simulate()).run(DOCUMENT, {"Document": "s3://documents/a.txt"})
     assert "another" not in str(caught.value)
 

@@ -41,7 +41,7 @@ ALL = {page.relative_to(ROOT).as_posix(): blocks(page) for page in pages()}
 
 
 def _runs(block: Block) -> bool:
-    if block.not_run is not None or block.title or block.includes:
+    if block.not_run is not None or block.title or block.file:
         return False
     return block.language in RUN
 
@@ -147,7 +147,7 @@ def test_code_of_page_runs(environment, tmp_path, name):
     printed: str | None = ""
     try:
         for block in ALL[name]:
-            if block.title and not block.not_run and not block.includes:
+            if block.title and not block.not_run and not block.file:
                 (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / block.title).write_text(block.code, "utf-8")
             elif block.is_output:
@@ -172,8 +172,9 @@ def test_blocks_that_are_not_run_are_few_and_say_why():
 def test_blocks_are_of_known_languages_and_read_as_what_they_say():
     for block in (block for found in ALL.values() for block in found):
         assert block.language in RUN | SHOWN or block.code.startswith(SET_UP), block.where
-        if block.includes:
-            assert (ROOT / block.includes).exists(), block.where
+        if block.file:
+            old = f"{block.where}: run tests/support/shown_files.py"
+            assert block.code == (ROOT / block.file).read_text("utf-8"), old
         elif block.language == "python":
             compile(block.code, block.where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         elif block.language == "toml":
@@ -186,5 +187,5 @@ def test_blocks_are_of_known_languages_and_read_as_what_they_say():
 
 def test_a_page_that_shows_an_example_shows_one_that_is_run():
     run = (ROOT / "tests" / "test_examples.py").read_text("utf-8")
-    shown = {Path(block.includes).name for found in ALL.values() for block in found if block.includes}
+    shown = {Path(block.file).name for found in ALL.values() for block in found if block.file}
     assert [name for name in shown if f'"{name}"' not in run] == []

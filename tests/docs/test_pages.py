@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_reference import PAGE, text
 from pages import DOCS, ROOT, pages, with_includes
+from shown_files import with_files
 
 LINES = 120
 """Lines of README: a screen or two."""
@@ -65,6 +66,24 @@ def test_every_page_is_in_the_navigation_and_one_click_from_the_first():
         if page.suffix == ".md" and page.exists():
             two_clicks |= {(page.parent / link.partition("#")[0]).resolve() for link in _links(page)}
     assert {name for name in there if DOCS / name not in two_clicks} == set()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=_name)
+def test_every_guide_says_how_to_try_it_without_a_key(page):
+    said = page.read_text("utf-8")
+    assert any(way in said for way in ("index.md#without-a-key", "opus-async simulate", "opus_simulator"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_page_reads_the_same_on_the_site_and_where_its_source_is_shown(page):
+    """What is taken in stands alone under a sentence that names it; all else stands in the page itself."""
+    text = page.read_text("utf-8")
+    if "--8<--" in text:
+        name, included = re.fullmatch(
+            r'This page is `([\w.]+)` of the repository\.\n\n--8<-- "([\w.]+)"\n', text
+        ).groups()
+        assert name == included
+    assert with_files(text) == text
 
 
 def test_readme_is_short_and_leads_to_every_guide():

@@ -11,6 +11,7 @@ from opus_async.errors import LoadRefused
 from opus_async.load.comparison import Change, compare_runs
 from opus_async.load.fail_if import parse_fail_if
 from opus_async.load.recorded_run import load_run
+from opus_async.load.terminal import comparison_text
 from opus_async.load.verdict import Verdict
 
 
@@ -103,9 +104,26 @@ def test_other_workload_is_refused_and_its_fields_are_named(workload, said):
     assert "'runs/one' and 'runs/two' ran different workloads" in str(caught.value)
 
 
-def test_invalid_run_is_compared_with_a_warning():
-    invalid = run_of(seed=2, summary={"verdict": Verdict.INVALID, "reasons": ["interrupted"]})
-    assert compare_runs(run_of(seed=1), invalid).warnings == ["'runs/one' is INVALID: interrupted"]
+@pytest.mark.parametrize("invalid", [0, 1])
+def test_invalid_run_gets_no_verdict_whatever_its_figures_say(invalid):
+    runs = [run_of(seed=1), run_of(seed=2, service=slower(1.3))]
+    assert compare_runs(*runs).verdict is Change.WORSE
+    runs[invalid] = run_of(
+        seed=1 + invalid,
+        service=slower(1.3 if invalid else 1.0),
+        summary={"verdict": Verdict.INVALID, "reasons": ["interrupted"]},
+    )
+    found = compare_runs(*runs)
+    assert {found.verdict, *(metric.verdict for metric in found.metrics)} == {Change.INVALID}
+    assert found.warnings == ["'runs/one' is INVALID: interrupted"]
+    for expression in ("worse", "e2e.p95 worse", "e2e.p50 > 90%", "e2e.p50 > 900s"):
+        breach = parse_fail_if(expression, STAGES).breach(found, runs[1].summary.measured)
+        assert breach == f"{expression}: cannot be told, because a run is INVALID"
+    told = comparison_text(found)
+    assert told.startswith("no verdict: ")
+    assert "'runs/one' is INVALID: interrupted" in told
+    assert "Run it again" in told
+    assert not {"better", "worse", "unchanged"} & set(told.split())
 
 
 def test_run_without_measured_jobs_is_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
 from opus_async.manifests.validation.result import Cause, Validation
 from opus_async.manifests.validation.validate import validate
+from opus_async.opus.protocol.files import EXTENSIONS
 from opus_async.platform import Platform
 from opus_async.spelling import closest
 
@@ -145,29 +147,31 @@ async def test_validation_accepts_folder_manifest(opened, tmp_path):
 
 # Rows that cannot
 
+SUPPORTED = f"supported are {', '.join(sorted(EXTENSIONS))}"
+
 
 @pytest.mark.parametrize(
     ("row", "message", "fix"),
     [
-        ("docs/none.pdf,", "'Document' there is no file", "put it there, or correct the path"),
-        ("docs/Invioce 1.pdf,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
-        ("docs/Invoice 1.pd,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
-        ("docs/Invoice 2.pdf,", "'Document' there is no file", "put it there, or correct the path"),
-        ("docs/invoice 1.PDF,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
-        (r"docs\B.TXT,", "'Document' there is no file", "did you mean 'b.txt'?"),
+        ("docs/none.pdf,", "'Document': there is no file", "put it there, or correct the path"),
+        ("docs/Invioce 1.pdf,", "'Document': there is no file", "did you mean 'Invoice 1.pdf'?"),
+        ("docs/Invoice 1.pd,", "'Document': there is no file", "did you mean 'Invoice 1.pdf'?"),
+        ("docs/Invoice 2.pdf,", "'Document': there is no file", "put it there, or correct the path"),
+        ("docs/invoice 1.PDF,", "'Document': there is no file", "did you mean 'Invoice 1.pdf'?"),
+        (r"docs\B.TXT,", "'Document': there is no file", "did you mean 'b.txt'?"),
         (
             "docs/empty.pdf,",
-            "'Document' the file 'empty.pdf' is empty",
+            "'Document': the file 'empty.pdf' is empty",
             "put its content there, or take the row out",
         ),
-        ("docs/film.mov,", "'Document' the file 'film.mov' is of an unsupported type", None),
+        ("docs/film.mov,", "'Document': the file 'film.mov' is of an unsupported type", SUPPORTED),
         ("docs/folder.pdf,", "not a regular file", "name a file in this folder"),
         ("docs/pipe.pdf,", "not a regular file", "name an ordinary file"),
         ("docs/huge.pdf,", "more than the limit", "split or compress it"),
         ("docs/*.txt; docs/b.txt,", "has the pattern", None),
         ("docs/*.pdf,", "and 3 files match it", None),
         ("docs/b.txt,much", "'Threshold' wants a finite number, got 'much'", None),
-        ('docs/b.txt,"0,2"', "'Threshold' wants a finite number, got '0,2': write 0.2", None),
+        ('docs/b.txt,"0,2"', "'Threshold' wants a finite number, got '0,2'", "write 0.2"),
         (",0.5", "'Document' is missing", "fill column 'Document', or --set Document=VALUE"),
     ],
 )
@@ -202,7 +206,7 @@ async def test_validation_table_shows_two_examples_of_differing_values(opened, p
         csv(place / "m.csv", "Document,Threshold,key", *(f"{row},{index}" for index, row in enumerate(rows))),
     )
     shown = table(found, None)
-    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5': write 1.5)" in shown
+    assert re.search(r"wants a finite number, got '0,2' \(line 4: '1,5'\) +write 0\.2\n", shown)
     assert "none.pdf'  put it there" in shown
 
 
@@ -415,6 +419,35 @@ async def test_validation_counts_unreadable_line_as_bad_row_and_checks_the_other
     assert found.errors[0].message.startswith("the object does not end on this line")
     assert found.errors[1].file == "docs/none.pdf"
     assert (found.rows, found.valid) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "fix"),
+    [
+        ("Text,Junk\na,b,c\n", "3 cells, but the first row names 2 columns", "must stand in double quotes"),
+        ("Text,Junk\na\n", "1 cell, but the first row names 2 columns", "--pad-short-rows"),
+        ("Text,Junk\nText,Junk\n", "the names of the columns stand here again", "take the line out"),
+        ('Text,Junk\n"a,b\n', "a double quote opens a cell here that is never closed", "close it"),
+        ("Text,Junk\na\0,b\n", "column 'Text': a zero byte", "write the row anew"),
+        (
+            '{"Text": 1}\n{"Text": 1}, {"Text": 2}\n',
+            "a second object stands on this line",
+            "each line holds one",
+        ),
+        ('{"Text": NaN}\n', "field 'Text': NaN is no JSON", "leave the field out, or write null"),
+        ('{"Text": 1, "Text": 2}\n', "the field 'Text' stands there twice", "take one out"),
+        ('{"Text": 1}\n2\n', "'2' is no JSON object", "each line holds one"),
+    ],
+)
+async def test_validation_tells_apart_what_is_wrong_with_a_row_and_what_to_do(
+    opened, place, content, what, fix
+):
+    manifest = place / ("m.jsonl" if content.startswith("{") else "m.csv")
+    manifest.write_text(content)
+    problem = only(await checked(await opened(TEXT), manifest))
+    assert what in problem.message
+    assert fix not in problem.message
+    assert fix in (problem.fix or "")
 
 
 async def test_validation_shows_bad_lines_grouped_with_count_and_first_line(opened, place):

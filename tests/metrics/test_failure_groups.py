@@ -26,7 +26,7 @@ def _no_file(name, subject="'Document' (doc)"):
 @pytest.mark.parametrize(
     ("one", "other", "group"),
     [
-        (_no_file("/a/b/1.pdf"), _no_file("/c/it's 2.pdf"), "'Document' (doc) there is no file …"),
+        (_no_file("/a/b/1.pdf"), _no_file("/c/it's 2.pdf"), "'Document' (doc): there is no file …"),
         (
             APIError("x", status=400, detail="job 77aa1234 is bad", code="E1"),
             APIError("y", status=400, detail="job 99bb5678 is bad", code="E1"),

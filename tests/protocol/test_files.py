@@ -86,7 +86,7 @@ def test_file_input_list_keeps_order_of_files_and_urls(bound, field, disk):
         ("", "empty path"),
         ("  ", "empty path"),
         (Path("missing.pdf"), "'missing.pdf' does not exist"),
-        (STREAM, r"without a name: give \(filename, file\)"),
+        (STREAM, r"without a name; give \(filename, file\)"),
         (Named(3), "without a name"),
         (3, "got int"),
         (True, "got bool"),

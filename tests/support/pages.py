@@ -5,6 +5,7 @@ A comment right before a block says what is not plain from the block itself:
 ``<!-- not run: REASON -->``     it needs what a test has not, such as a cloud or a package registry
 ``<!-- exits: 6 -->``            the exit code of its last command, if not 0; ``any``: the machine decides
 ``<!-- output -->``              a ``text`` block: what the block before it printed
+``<!-- file: PATH -->``          what that file of the repository holds, word for word
 ``<!-- hidden bash`` ... ``-->`` lines that are run and not shown: what a reader has and a test has not
 
 A block with a title is a file, which the blocks after it find in the current folder.
@@ -24,7 +25,7 @@ _PIECE = re.compile(
     r"^<!--(?P<comment>.*?)-->$|^(?P<indent> *)(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
-_INCLUDE = re.compile(r'^--8<--(?: "|\n)(?P<path>[^"\n]+)(?:"|\n--8<--)$', re.MULTILINE)
+_INCLUDE = re.compile(r'^--8<-- "(?P<path>[^"\n]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Block:
         not_run: Why it is not run; None where it is.
         exits: The exit code that is expected.
         is_output: Whether it is what the block before it printed.
+        file: The file of the repository that it shows as a whole; None for none.
     """
 
     page: str
@@ -50,16 +52,11 @@ class Block:
     not_run: str | None = None
     exits: int = 0
     is_output: bool = False
+    file: str | None = None
 
     @property
     def where(self) -> str:
         return f"{self.page}:{self.line}"
-
-    @property
-    def includes(self) -> str | None:
-        """The file of the repository that it shows as a whole."""
-        found = _INCLUDE.fullmatch(self.code.strip())
-        return found["path"] if found else None
 
 
 def pages() -> list[Path]:
@@ -101,6 +98,7 @@ def blocks(page: Path) -> list[Block]:
                 not_run=marks.get("not run"),
                 exits=ANY if marks.get("exits") == "any" else int(marks.get("exits", 0)),
                 is_output="output" in marks,
+                file=marks.get("file"),
             )
         )
         marks = {}

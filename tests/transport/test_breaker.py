@@ -40,7 +40,7 @@ from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
 
-DOWN, GIVEN_UP, UP = HostState.DOWN, HostState.GIVEN_UP, HostState.UP
+FAILING, DOWN, GIVEN_UP, UP = HostState.FAILING, HostState.DOWN, HostState.GIVEN_UP, HostState.UP
 HOST = "operator.opus.com"
 HOUR = 3600.0
 LASTING = RetryPolicy(outage=HOUR)
@@ -136,8 +136,21 @@ class Host:
         return tasks
 
     @property
-    def told(self) -> list[tuple[bool, str]]:
-        return [(event.state, event.reason) for event in self.events if isinstance(event, HostTroubled)]
+    def troubles(self) -> list[HostTroubled]:
+        return [event for event in self.events if isinstance(event, HostTroubled)]
+
+    @property
+    def outages(self) -> list[HostTroubled]:
+        """What was told of it being open: that it fails is told before, and may pass without an outage."""
+        outages: list[HostTroubled] = []
+        for event in self.troubles:
+            if event.down or (outages and outages[-1].down and event.state is UP):
+                outages.append(event)
+        return outages
+
+    @property
+    def told(self) -> list[tuple[HostState, str]]:
+        return [(event.state, event.reason) for event in self.outages]
 
     def since(self, moment: float) -> list[tuple[float, str]]:
         return [(when, what) for when, what in self.asked if when >= moment]
@@ -221,7 +234,7 @@ def test_breaker_reports_begin_and_end_of_outage(caplog):
             (DOWN, "unsent: the name cannot be resolved"),
             (UP, "it answers again"),
         ]
-        first, last = (event for event in host.events if isinstance(event, HostTroubled))
+        first, last = host.outages
         assert first.host == last.host == HOST
         assert breaker_module.MIN_DURATION <= first.seconds <= breaker_module.MIN_DURATION + 2
         assert last.seconds == pytest.approx(clock() - began, abs=2)
@@ -232,6 +245,69 @@ def test_breaker_reports_begin_and_end_of_outage(caplog):
         f"{HOST} is not answering (unsent: the name cannot be resolved): requests to it wait" in caplog.text
     )
     assert f"{HOST}: it answers again, after" in caplog.text
+
+
+def test_failing_host_is_told_once_and_long_before_it_is_down():
+    async def main(host):
+        held = await host.go_down()
+        await asyncio.sleep(20)
+        host.trouble = None
+        await asyncio.gather(*held)
+        assert [event.state for event in host.troubles] == [FAILING, DOWN, UP]
+        assert host.troubles[0].seconds == pytest.approx(breaker_module.TOLD_AFTER)
+        assert host.troubles[0].reason == "unsent: the name cannot be resolved"
+
+    virtual(main)
+
+
+@pytest.mark.parametrize("trouble", [unsent, gateway, page])
+def test_failing_host_that_never_answered_is_told_though_one_request_alone_asks_it(trouble):
+    async def main(host):
+        host.trouble = trouble
+        asked = asyncio.create_task(host.ask())
+        await until(lambda: host.troubles)
+        host.trouble = None
+        await asked
+        assert [event.state for event in host.troubles] == [FAILING, UP]
+        assert host.troubles[-1].reason == "it answers again"
+
+    virtual(main)
+
+
+def test_host_that_answers_within_a_second_is_not_told():
+    async def main(host):
+        host.trouble = unsent
+        asked = asyncio.create_task(host.ask())
+        await until(lambda: host.breaker.failures)
+        host.trouble = None
+        await asked
+        await asyncio.sleep(5)
+        assert host.troubles == []
+
+    virtual(main)
+
+
+def test_time_that_a_connection_took_to_fail_counts_for_telling():
+    async def main(host):
+        host.takes, host.trouble = 10.0, unsent
+        began = clock()
+        asked = asyncio.create_task(host.ask())
+        await until(lambda: host.troubles)
+        assert clock() - began == pytest.approx(10.0, abs=0.2)
+        host.takes, host.trouble = 0.0, None
+        await asked
+
+    virtual(main)
+
+
+def test_request_that_alone_is_refused_by_a_host_that_answers_is_no_failing_host():
+    async def main(host):
+        await host.ask("good")
+        with pytest.raises(OpusError):
+            await host.ask("bad", fails=gateway)
+        assert host.troubles == []
+
+    virtual(main)
 
 
 def test_breaker_probes_at_growing_intervals():

@@ -119,7 +119,7 @@ async def test_changed_workflow_is_told_before_anything_is_sent(opus, sent):
     )
     assert str(caught.value).startswith(
         f"The workflow 'Document check' ({DOCUMENT}), version 3, is not as its Python module says; nothing "
-        f"was sent. Write the module anew: opus-async workflow show {DOCUMENT} --python > MODULE.py\n"
+        f"was sent. Write the module anew: opus-async workflow show {DOCUMENT} --python --output MODULE.py\n"
     )
     with pytest.raises(WorkflowChanged):
         async for _ in typed.run_many(opus, [{"Document": ["a.pdf"], "Threshold": 0.5}]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -90,7 +91,10 @@ SELECT 1 FROM rows JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = r
 WHERE rows.id = ? AND NOT gave_way AND start_doubt = 'differed'
 """
 _STATUS = "SELECT key, status FROM rows WHERE id = ?"
-_STORY = "SELECT row, state FROM history WHERE state IN ('planned', 'running', 'waiting') ORDER BY id"
+_STORY = """
+SELECT row, state FROM history WHERE state IN ('planned', 'running', 'waiting')
+    AND row IN (SELECT id FROM rows WHERE state = 'unknown') ORDER BY id
+"""
 """In one reading: there is no index by row."""
 _BY_ID = "SELECT position, key, remote_id FROM rows WHERE id = ?"
 
@@ -145,28 +149,35 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
 
 
 def started(rows: Sequence[int], store: Store) -> dict[str, str]:
-    """Of these unknown rows, those whose jobs are known to have been started: key -> how that is known.
+    """The same as :func:`known_started`, for whoever writes the ledger."""
+    return known_started(store.connection, rows)
+
+
+def known_started(connection: sqlite3.Connection, rows: Sequence[int] | None = None) -> dict[str, str]:
+    """Of these unknown rows, or of all, those whose jobs were started: key -> how that is known.
 
     A bad end that was seen since is no bill.
     """
-    accepted = _accepted(rows, store)
+    if rows is None:
+        rows = [row for (row,) in connection.execute(_UNKNOWN)]
+    accepted = _accepted(rows, connection)
     found: dict[str, str] = {}
     for row in rows:
-        key, status = store.connection.execute(_STATUS, (row,)).fetchone()
+        key, status = connection.execute(_STATUS, (row,)).fetchone()
         if status in STARTED:
             found[key] = status
-        elif store.connection.execute(_DIFFERED, (row,)).fetchone():
+        elif connection.execute(_DIFFERED, (row,)).fetchone():
             found[key] = DIFFERED
         elif row in accepted and status not in _ENDED_BADLY:
             found[key] = ACCEPTED
     return found
 
 
-def _accepted(rows: Sequence[int], store: Store) -> set[int]:
+def _accepted(rows: Sequence[int], connection: sqlite3.Connection) -> set[int]:
     """Those whose order was accepted, as far as their history tells."""
     wanted = set(rows)
     accepted: set[int] = set()
-    for row, state in store.connection.execute(_STORY):
+    for row, state in connection.execute(_STORY):
         if row in wanted and state == RowState.PLANNED:
             accepted.discard(row)
         elif row in wanted:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
+from opus_async.batch.ledger.decisions import known_started
 from opus_async.batch.ledger.migrations import HAS_ALIAS, show_current_columns
 from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
@@ -159,6 +160,11 @@ class LedgerReader:
         found = self._select("SELECT state, count(*) FROM rows GROUP BY state")
         with self._explained():
             return Counts(**{RowState(state).value: count for state, count in found})
+
+    def unknown_started(self) -> int:
+        """How many unknown rows have jobs that were started, as the ledger knows."""
+        with self._explained():
+            return len(known_started(self._connection))
 
     def cost(self) -> Cost | None:
         """What the batch has cost so far; None where nobody told a price."""

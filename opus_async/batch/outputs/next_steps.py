@@ -40,23 +40,29 @@ class NextStep:
         action: What.
         rows: With how many rows; of an export, how many of them completed.
         states: Of a retry, the states of these rows as ``--only`` names them.
+        started: Of unknown rows, how many have jobs that were started, as the ledger knows: to call those
+            failed, or to try them again, is refused.
     """
 
     action: Action
     rows: int = 0
     states: tuple[str, ...] = ()
+    started: int = 0
 
 
-def next_steps(counts: Counts, last: StoredSession | None, process: Process | None) -> list[NextStep]:
+def next_steps(
+    counts: Counts, last: StoredSession | None, process: Process | None, *, unknown_started: int = 0
+) -> list[NextStep]:
     """What can be done next, the most urgent first.
 
     Args:
         counts: Rows by state.
         last: The last session; None before the first.
         process: Who works on the batch; None when nobody does.
+        unknown_started: Unknown rows whose jobs were started, as the ledger knows.
     """
     steps = [NextStep(Action.ACT_IN_PLATFORM, counts.waiting)] if counts.waiting else []
-    steps += _at_rest(counts, last) if process is None else _at_work(process)
+    steps += _at_rest(counts, last, unknown_started) if process is None else _at_work(process)
     if counts.ended:
         steps.append(NextStep(Action.EXPORT, counts.completed))
     return steps
@@ -68,7 +74,7 @@ def _at_work(process: Process) -> Iterator[NextStep]:
         yield NextStep(Action.TAKE_OVER)
 
 
-def _at_rest(counts: Counts, last: StoredSession | None) -> Iterator[NextStep]:
+def _at_rest(counts: Counts, last: StoredSession | None, unknown_started: int) -> Iterator[NextStep]:
     if last is not None and last.exit_code == Exit.NOT_ALLOWED:
         yield NextStep(Action.CHECK_SETUP)
     if left := counts.planned + counts.in_flight:
@@ -76,7 +82,7 @@ def _at_rest(counts: Counts, last: StoredSession | None) -> Iterator[NextStep]:
     elif counts.unknown:
         yield NextStep(Action.LOOK_AGAIN, counts.unknown)
     if counts.unknown:
-        yield NextStep(Action.DECIDE, counts.unknown)
+        yield NextStep(Action.DECIDE, counts.unknown, started=unknown_started)
     again = {"failed": counts.failed + counts.timed_out, "cancelled": counts.cancelled}
     if any(again.values()):
         yield NextStep(

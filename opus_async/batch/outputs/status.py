@@ -129,7 +129,7 @@ def read_status(directory: Path) -> Status:
             aliases={row.id: alias for row in waiting if (alias := ledger.alias_of(row)) is not None},
             failures=ledger.failures_by_cause(1),
             cost=ledger.cost(),
-            steps=() if process else tuple(next_steps(counts, session, process)),
+            steps=() if process else tuple(_steps(ledger, counts, session)),
         )
 
 
@@ -182,6 +182,11 @@ def as_json(status: Status, answer: AnswerWords = _nobody_answers) -> dict[str, 
     }
 
 
+def _steps(ledger: LedgerReader, counts: Counts, session: StoredSession | None) -> list[NextStep]:
+    started = ledger.unknown_started() if counts.unknown else 0
+    return next_steps(counts, session, None, unknown_started=started)
+
+
 def commands(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What can be done next: why, in a few words, and the arguments of our command that does it."""
     for step in status.steps:
@@ -207,8 +212,9 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
             decide = ("batch", "resolve", place, "--as")
             yield "list the unknown rows, to decide about some of them", (*decide, "done")
             yield "or decide that all of them are done", (*decide, "done", "--all")
-            yield "or that all of them failed", (*decide, "failed", "--all")
-            yield "or that none of them ever ran, and all shall run", (*decide, "retry", "--all")
+            if not step.started:  # else both are refused
+                yield "or that all of them failed", (*decide, "failed", "--all")
+                yield "or that none of them ever ran, and all shall run", (*decide, "retry", "--all")
         case Action.RETRY:
             for state in step.states:
                 yield f"run {state} rows again", ("batch", "retry", place, "--only", state)

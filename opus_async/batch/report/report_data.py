@@ -115,6 +115,7 @@ class ReportData:
         meta: What the ledger knows of the batch.
         process: Who works on it; None when nobody does.
         counts: Rows by state.
+        unknown_started: Unknown rows whose jobs were started, as the ledger knows.
         attempts: How often rows were taken up, over all of them.
         started_again: Rows that were taken up more than once.
         ordered_again: Rows of which more than one order to start was made durable.
@@ -148,6 +149,7 @@ class ReportData:
     meta: BatchMeta
     process: Process | None
     counts: Counts
+    unknown_started: int
     attempts: int
     started_again: int
     ordered_again: int
@@ -251,6 +253,7 @@ def load(directory: Path) -> ReportData:
             meta=ledger.meta,
             process=process,
             counts=counts,
+            unknown_started=ledger.unknown_started() if counts.unknown else 0,
             attempts=ledger.attempts(),
             started_again=started_again,
             ordered_again=ordered_again,

@@ -28,7 +28,8 @@ class Step:
 def steps(data: ReportData) -> list[Step]:
     """What to do next, the most urgent first; the last exports what is there."""
     last = data.sessions[-1].view if data.sessions else None
-    return [_told(step, data) for step in next_steps(data.counts, last, data.process)]
+    found = next_steps(data.counts, last, data.process, unknown_started=data.unknown_started)
+    return [_told(step, data) for step in found]
 
 
 def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
@@ -65,13 +66,7 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
                 (_command(data, "resume"),),
             )
         case Action.DECIDE:
-            return Step(
-                f"If the {rows} that {plural(step.rows, 'is', 'are')} unknown stay so, find their jobs in "
-                "the platform by the ids above and decide: done if they completed there, failed if they did "
-                "not, retry if they did not and the next resume shall run them as new jobs. As they stand, "
-                "the commands list the unknown rows and decide nothing: add the keys of rows, or --all.",
-                tuple(_command(data, "resolve", "--as", answer) for answer in ("done", "failed", "retry")),
-            )
+            return _decide(step, data)
         case Action.RETRY:
             return _retry(step, data)
         case Action.EXPORT:
@@ -79,6 +74,22 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
                 "Export the results: inputs and outputs side by side, in the order of the manifest.",
                 (_command(data, "export", "--format", "xlsx"),),
             )
+
+
+def _decide(step: NextStep, data: ReportData) -> Step:
+    answers = ("done", "failed", "retry") if step.started < step.rows else ("done",)
+    started = (
+        f"The jobs of {step.started:,} of them were started: as failed and as retry these are refused. "
+        if step.started
+        else ""
+    )
+    return Step(
+        f"If the {counted(step.rows, 'row')} that {plural(step.rows, 'is', 'are')} unknown stay so, find "
+        "their jobs in the platform by the ids above and decide: done if they completed there, failed if "
+        f"they did not, retry if they did not and the next resume shall run them as new jobs. {started}As "
+        "they stand, the commands list the unknown rows and decide nothing: add the keys of rows, or --all.",
+        tuple(_command(data, "resolve", "--as", answer) for answer in answers),
+    )
 
 
 def _retry(step: NextStep, data: ReportData) -> Step:

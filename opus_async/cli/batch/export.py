@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         required=True,
         choices=EXPORT_FORMATS,
-        help="parquet takes pip install 'opus-async[parquet]'",
+        help="what the table is written as; parquet takes pip install 'opus-async[parquet]'",
     )
     add(
         "--output",

@@ -13,6 +13,9 @@ from opus_async.cli.options import CommandOptions
 _EPILOG = """\
 report.html is one file that needs no network. Each run of a batch writes it in the end; this writes it now,
 while the batch runs, or after the process died.
+
+example:
+  opus-async batch report invoices-batch --open
 """
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import error_report, metrics, platforms, web
+from opus_async.cli import error_report, host_trouble, metrics, platforms, web
 from opus_async.cli.batch import existing_batch, run_options
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
@@ -21,17 +21,14 @@ from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
 from opus_async.cli.target import Target
 from opus_async.errors import HostDown, OpusError, StoreUnavailable
-from opus_async.events import HostState, HostTroubled
-from opus_async.text import counted, elapsed
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
     from opus_async.batch.meta import BatchMeta
     from opus_async.cli.target import BatchClient
-    from opus_async.events import Event
     from opus_async.live_page.source import Source
     from opus_async.metrics.progress import Progress
-    from opus_async.progress.display import NoticeDisplay
 
 Work = Callable[["BatchClient", "BatchObserver"], Awaitable["BatchResult"]]
 """Runs, resumes or retries a batch with a client, and reports to an observer."""
@@ -76,7 +73,6 @@ async def _watched(
     from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
-    from opus_async.transport.dispatch import Only
 
     words = pauses.checked_command(options, target)
     control, progress = ShutdownControl(), Progress()
@@ -95,11 +91,10 @@ async def _watched(
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})
-    trouble = Only(partial(_tell_trouble, board), frozenset({HostTroubled}))
     with interruptible(control, progress, notices) as interrupted:
         try:
             with metrics.listeners(options, board.say) as measuring:
-                listeners = [trouble, *measuring]
+                listeners = [host_trouble.listener(board.say, progress), *measuring]
                 async with (
                     web.live_page(options, partial(_live_batch, directory, progress), board.say),
                     platforms.connect(options, limits=limits, retry=retry, listeners=listeners) as client,
@@ -126,17 +121,6 @@ def _title(directory: Path) -> str:
 
 def _prepare(progress: Progress, what: str, number: int) -> None:
     progress.preparing = f"{counted(number, 'row')} {what}"
-
-
-def _tell_trouble(board: NoticeDisplay, event: Event) -> None:
-    """Print when a host is down, given up or up again, so that a log has it."""
-    assert isinstance(event, HostTroubled)  # noqa: S101 - it is told of nothing else
-    if event.state is HostState.UP:
-        board.say(f"{event.host} answers again, after {elapsed(event.seconds)}")
-    elif event.state is HostState.GIVEN_UP:
-        board.say(f"{event.host} is given up, after {elapsed(event.seconds)}")
-    else:
-        board.say(f"{event.host} does not answer ({event.reason}); what needs it waits")
 
 
 def _goes_on(directory: Path, what: str) -> str:

@@ -95,7 +95,9 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
         "each can be a URL: s3://, gs://, az:// ...",
     )
     kinds = "; ".join(f"{entry.title}: {entry.workflow_help}" for entry in platforms.entries())
-    parser.add_argument("--workflow", required=True, metavar="ID", help=kinds)
+    parser.add_argument(
+        "--workflow", required=True, metavar="ID", help=f"whose job each row becomes. {kinds}"
+    )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

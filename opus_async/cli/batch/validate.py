@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import platforms
+from opus_async.cli import host_trouble, platforms
 from opus_async.cli.argument_types import output_file
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
@@ -108,7 +108,11 @@ async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWri
     board = display.make(
         progress, "validate", plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
     )
-    async with platforms.connect(options, limits=limits) as client, display.DisplayTask(board):
+    listeners = [host_trouble.listener(board.say, progress)]
+    async with (
+        platforms.connect(options, limits=limits, listeners=listeners) as client,
+        display.DisplayTask(board),
+    ):
         return await validate_manifest(
             client,
             BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),

@@ -74,7 +74,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="documents, one job each (%(default)s)",
     )
-    add("--out", type=Path, default=Path(OUT), metavar="DIR", help="folder for everything made (%(default)s)")
+    add(
+        "--out",
+        type=Path,
+        default=Path(OUT),
+        metavar="DIR",
+        help="folder for everything made (%(default)s); DIR-2 where an earlier demo is there",
+    )
     add("--faults", choices=tuple(PROFILES), default="none", help="what goes wrong on the way (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="what documents, run times and faults depend on (0)")
     add(
@@ -98,12 +104,17 @@ def run(options: DemoOptions) -> int:
     """Run the demo, and print its summary."""
     from opus_async.cli.demo import documents, folder, running, summary
 
-    folder.prepare(options.out)
-    made = list(documents.make(options.out / folder.DOCUMENTS, options.jobs, options.seed))
-    print(f"demo: {summary.described(made)} in {options.out / folder.DOCUMENTS}", file=sys.stderr)
+    out = folder.prepare(options.out)
+    if out != options.out:
+        print(
+            f"demo: {options.out} holds an earlier demo and stays as it is: this one is in {out}",
+            file=sys.stderr,
+        )
+    made = list(documents.make(out / folder.DOCUMENTS, options.jobs, options.seed))
+    print(f"demo: {summary.described(made)} in {out / folder.DOCUMENTS}", file=sys.stderr)
     demo = running.Demo(
         made,
-        options.out,
+        out,
         faults=options.faults,
         seed=options.seed,
         max_in_flight=options.max_in_flight,
@@ -115,14 +126,11 @@ def run(options: DemoOptions) -> int:
     except KeyboardInterrupt:
         raise Interrupted(
             f"{demo.progress.done} of {options.jobs} jobs had ended. The simulator is gone, and the other "
-            f"jobs with it; what was done is in {options.out}."
+            f"jobs with it; what was done is in {out}."
         ) from None
     except running.SimulatorStartError as error:
         raise Failed(str(error)) from None
-    if options.json:
-        text = json.dumps(summary.as_json(findings), indent=2)
-    else:
-        text = summary.as_text(findings, options.out)
+    text = json.dumps(summary.as_json(findings), indent=2) if options.json else summary.as_text(findings, out)
     if (loss := deliver(text)) is not None:
-        print_error(f"stdout cannot be written: {loss.reason}; everything made is in {options.out}")
+        print_error(f"stdout cannot be written: {loss.reason}; everything made is in {out}")
     return findings.exit_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,6 @@ from random import Random
 from opus_async.cli.demo.contents import MAKERS
 
 SMALLEST, LARGEST = 1_000, 1_000_000
-_OURS = re.compile(
-    rf"({'|'.join(name for name, _ in MAKERS.values())})-\d{{5,}}\.({'|'.join(MAKERS)})", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +47,3 @@ def make(folder: Path, count: int, seed: int) -> Iterator[Document]:
 def wanted_size(chance: Random) -> int:
     """Draw the size of a document in bytes: half are under 6 kB, a tenth over 200 kB."""
     return round(SMALLEST * math.pow(LARGEST / SMALLEST, chance.random() ** 2))
-
-
-def remove_ours(folder: Path) -> None:
-    """Delete the documents of an earlier demo; files of other names stay."""
-    for path in folder.iterdir():
-        if _OURS.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
-            path.unlink()

@@ -90,7 +90,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the workflow, its inputs and the directory of the results."""
     kinds = "; ".join(f"{entry.title}: {entry.workflow_help}" for entry in platforms.entries())
     add = parser.add_argument
-    add("--workflow", required=True, metavar="ID", help=kinds)
+    add("--workflow", required=True, metavar="ID", help=f"whose jobs are run. {kinds}")
     add(
         "--inputs",
         metavar="MANIFEST",
@@ -101,12 +101,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         type=argument_types.folder_on_disk,
         required=True,
         metavar="DIR",
-        help="the results; must not hold a run",
+        help="the folder for the results; must not hold a run",
     )
 
 
 def add_rest(parser: argparse.ArgumentParser, *, max_jobs: int, slo_required: bool) -> None:
     """Add everything else that all loads have."""
+    what = "what has to hold at the rate that is searched for" if slo_required else "an objective"
     add = parser.add_argument
     add(
         "--slo",
@@ -114,7 +115,7 @@ def add_rest(parser: argparse.ArgumentParser, *, max_jobs: int, slo_required: bo
         default=[],
         required=slo_required,
         metavar="EXPR",
-        help="an objective: 'e2e.p95 < 90s', 'queue_run.p50 < 30s', 'error_rate < 1%%'",
+        help=f"{what}: 'e2e.p95 < 90s', 'queue_run.p50 < 30s', 'error_rate < 1%%'",
     )
     add(
         "--arrival",
@@ -211,7 +212,11 @@ def checked(options: OptionsT) -> OptionsT:
     """
     target = platforms.target_of(options)
     if options.inputs is None and options.file_size is None and not options.set:
-        raise WrongUse("--inputs says what the jobs get: a manifest, a folder or a quoted glob")
+        raise WrongUse(
+            "nothing says what the jobs get: --inputs MANIFEST (a table, a folder or a quoted glob), "
+            "--set INPUT=VALUE (the same for every job) or --file-size SIZE (a document is made for each "
+            "input that is a file)"
+        )
     return replace(options, workflow=platforms.checked_workflow(target, options.workflow))
 
 

@@ -11,6 +11,9 @@ from opus_async.cli.options import CommandOptions
 
 _EPILOG = """\
 report.html is one file that needs no network. With --base it shows what changed since another run, too.
+
+example:
+  opus-async load report branch --base main
 """
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 A load is open (--rate, --stages: jobs come when they come) or closed (--concurrency: so many users, each with
-one job at a time). It ends after --duration, behind the warm-up, or after --jobs.
+one job at a time). It ends after --duration, which begins after the warm-up, or after --jobs.
 
 stdout gets the summary, stderr the progress; DIR gets summary.json, samples.jsonl (a line for each job),
 latency.hgrm and report.html. The first Ctrl-C starts no more jobs and waits --drain for those that are
@@ -82,7 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     until = group.add_mutually_exclusive_group()
     until.add_argument(
-        "--duration", type=argument_types.duration, metavar="TIME", help="of the load, behind the warm-up"
+        "--duration", type=argument_types.duration, metavar="TIME", help="of the load, after the warm-up"
     )
     until.add_argument("--jobs", type=argument_types.count, metavar="N", help="jobs in all, warm-up included")
     add(

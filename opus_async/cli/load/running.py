@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from opus_async.cli import metrics, platforms, web
+from opus_async.cli import host_trouble, metrics, platforms, web
 from opus_async.cli.errors import Interrupted, print_error
 from opus_async.cli.event_loop import drive
 from opus_async.cli.interrupts import NoticePrinter, interruptible
@@ -82,7 +82,7 @@ async def _watched(
     with interruptible(control, progress, notices) as interrupted:
         try:
             with metrics.listeners(options, board.say) as measuring:
-                connect = partial(_connect, options, measuring)
+                connect = partial(_connect, options, [host_trouble.listener(board.say), *measuring])
                 async with web.live_page(options, live, board.say) as page, DisplayTask(board):
                     return await doing(connect, observer if page is None else _followed(observer, page))
         except asyncio.CancelledError:

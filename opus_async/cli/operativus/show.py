@@ -39,6 +39,7 @@ OPTIONS = ShowOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.epilog = "example:\n  opus-async operativus show wf_abc123\n"
     parser.add_argument("workflow_id", metavar="ID", help=WORKFLOW_ID)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 

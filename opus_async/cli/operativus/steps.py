@@ -36,6 +36,7 @@ OPTIONS = StepsOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.epilog = "example:\n  opus-async operativus steps wf_abc123\n"
     parser.add_argument("workflow_id", metavar="ID", help=WORKFLOW_ID)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 

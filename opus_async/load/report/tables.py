@@ -43,7 +43,12 @@ _STATISTICS = {
 """Title of a column -> the statistic in it."""
 SLOWEST = 10
 _CAUSES = 12
-_SHOWN = {Change.BETTER: "✓ better", Change.WORSE: "✕ worse", Change.UNCHANGED: "unchanged"}
+_SHOWN = {
+    Change.BETTER: "✓ better",
+    Change.WORSE: "✕ worse",
+    Change.UNCHANGED: "unchanged",
+    Change.INVALID: "",
+}
 
 
 def objectives(summary: RunSummary, *, running: bool = False) -> Table[Objective]:

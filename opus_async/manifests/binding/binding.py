@@ -28,7 +28,7 @@ from opus_async.remote_urls import Place, is_web_url
 from opus_async.text import quoted
 from opus_async.transport.confined import Confined
 
-_NOT_READ = "could not be read when the batch was planned: fill the cell in"
+_NOT_READ = Unfit("could not be read when the batch was planned", fix="fill the cell in")
 _JSON = Habits()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -279,7 +279,7 @@ class Binding:
                 if bound.reserved:
                     texts[bound.reserved] = single_line(to_text(value))
             elif value is None:
-                problems.append(_problem(bound, Unfit(_NOT_READ)))
+                problems.append(_problem(bound, _NOT_READ))
             elif bound.input.variable_name in inputs:
                 again = f"fills {literal(quoted(bound.input.display_name))} again"
                 problems.append(_problem(bound, Unfit(again, code=ProblemCode.GIVEN_TWICE)))

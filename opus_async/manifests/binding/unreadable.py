@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from opus_async.manifests.advised import Advised
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.model import Record, Unreadable
 
-NO_INPUT = "no cell of this row fills an input: fill one, or take the row out"
+NO_INPUT = Advised("no cell of this row fills an input", "fill one, or take the row out")
 """What is wrong with a row that would be billed for nothing."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from opus_async.manifests.advised import Advised
+
 _CODED = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """How a type reads that was not so in the file: text and bytes are read as dictionaries."""
 _LISTS = ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
@@ -85,7 +87,9 @@ def refusal(kind: Any) -> Convert:
     name = _CODED.sub(r"\1", str(kind))
 
     def refuse(_: Any) -> Any:
-        raise ValueError(f"no input can take the type {name}: convert it to text or numbers, or leave it out")
+        raise ValueError(
+            Advised(f"no input can take the type {name}", "convert it to text or numbers, or leave it out")
+        )
 
     return refuse
 
@@ -148,7 +152,9 @@ def _part(convert: Convert | None, value: Any) -> Any:
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValueError(f"the value is {value}, which is no number: write null where there is none")
+        raise ValueError(
+            Advised(f"the value is {value}, which is no number", "write null where there is none")
+        )
     return value
 
 

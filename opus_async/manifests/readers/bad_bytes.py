@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from opus_async.manifests.advised import Advised, placed
 from opus_async.manifests.model import Record, Unreadable
 
 TOLERANT = "surrogateescape"
@@ -31,7 +32,7 @@ def without_bad_bytes(record: Record, encoding: str) -> Record:
         return record
     unreadable = tuple(
         Unreadable(
-            problem=f"{'a name' if _first(name) else f'column {name!r}'}: {_told(text, place, encoding)}",
+            problem=placed("a name" if _first(name) else f"column {name!r}", _told(text, place, encoding)),
             column=None if _first(name) else name,
             group=f"a byte that is not {encoding}",
         )
@@ -70,4 +71,6 @@ def _told(text: str, place: int, encoding: str) -> str:
     byte = ord(text[place]) - ESCAPED
     begins = max(0, place - _SHOWN // 2)
     shown = _BAD.sub("\ufffd", text[begins : begins + _SHOWN])
-    return f"byte 0x{byte:02X} is not {encoding}, at character {place + 1} of {shown!r}: {_FIX} {encoding}"
+    return Advised(
+        f"byte 0x{byte:02X} is not {encoding}, at character {place + 1} of {shown!r}", f"{_FIX} {encoding}"
+    )

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised
 from opus_async.manifests.blanks import all_blank, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.bad_bytes import has_bad_byte
@@ -194,23 +195,24 @@ class DelimitedManifest:
                 stray = cells.pop(_NAMELESS)
                 wrong = (
                     Unreadable(
-                        problem=f"{stray!r:.60} stands in a column without a name: give it one",
+                        problem=Advised(f"{stray!r:.60} stands in a column without a name", "give it one"),
                         group="a value in a column without a name",
                     ),
                 )
             yield RawRow(f"line {line.first}", cells, wrong)
 
     def _too_many(self, count: int) -> str:
-        return (
-            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}; a "
-            f"cell that holds {self._delimiter!r} must stand in double quotes"
+        return Advised(
+            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}",
+            f"a cell that holds {self._delimiter!r} must stand in double quotes",
+            "; ",
         )
 
     def _too_few(self, count: int) -> str:
-        return (
-            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}: is a "
-            f"{self._delimiter!r} missing, or is the line cut off? If empty cells at the end were left out, "
-            "--pad-short-rows (in Python pad_short_rows=True) adds them"
+        return Advised(
+            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}",
+            f"is a {self._delimiter!r} missing, or is the line cut off? If empty cells at the end were left "
+            "out, --pad-short-rows (in Python pad_short_rows=True) adds them",
         )
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from opus_async.manifests.advised import Advised
 from opus_async.manifests.blanks import all_blank, looks_blank
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL
 from opus_async.manifests.readers.text_lines import (
@@ -20,7 +21,9 @@ from opus_async.manifests.readers.text_lines import (
 
 LONGEST_ROW = 32 << 20
 """Characters of one row, however many lines it has: with all its cells about 400 MB of memory at most."""
-_NEVER_CLOSED = "a double quote opens a cell here that is never closed: close it, or double it if it is text"
+_NEVER_CLOSED = Advised(
+    "a double quote opens a cell here that is never closed", "close it, or double it if it is text"
+)
 _CLOSED_LATE = "expected after"
 _END_OF_DOS_FILE = "\x1a"
 
@@ -246,10 +249,13 @@ def _advice(error: Exception) -> str:
     if "unexpected end" in words:
         return _NEVER_CLOSED
     if "new-line" in words:
-        return "a line break (CR) in the middle of a row: a cell of several lines must stand in double quotes"
+        return Advised(
+            "a line break (CR) in the middle of a row", "a cell of several lines must stand in double quotes"
+        )
     if "field limit" in words:
-        return (
-            f"a cell of more than {LONGEST_CELL:,} characters; is a double quote opened and never closed? "
-            "Longer texts belong into files"
+        return Advised(
+            f"a cell of more than {LONGEST_CELL:,} characters",
+            "is a double quote opened and never closed? Longer texts belong into files",
+            "; ",
         )
     return f'inside a cell in double quotes each quote of the text is written twice ("") ({words})'

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised, placed
 from opus_async.manifests.blanks import carries_nothing
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.excel_cells import shown_cell
@@ -171,7 +172,7 @@ class WorkbookManifest:
         for cell, why in self._findings.refused.get(number, ()):
             place = column_number(cell.rstrip("0123456789").encode()) - self._first_column
             name = self._names[place] if 0 <= place < len(self._names) else ""
-            yield Unreadable(problem=f"{self._place(cell)}: {why}", column=name or None, group=why)
+            yield Unreadable(problem=placed(self._place(cell), why), column=name or None, group=why)
 
     def _cells(self, number: int, row: list[Any]) -> tuple[dict[str, Any], list[Unreadable]]:
         """The cells of a row, and the values that stand in columns without a name."""
@@ -187,9 +188,10 @@ class WorkbookManifest:
             if name:
                 cells[name] = self._shown(number, column, value)
             elif not carries_nothing(value):
-                problem = (
-                    f"{place()}: {value!r:.60} stands in a column without a name: name it in row "
-                    f"{self._header_row}, which is the first row that is not blank, or clear it"
+                problem = Advised(
+                    f"{place()}: {value!r:.60} stands in a column without a name",
+                    f"name it in row {self._header_row}, which is the first row that is not blank, or clear "
+                    "it",
                 )
                 nameless.append(Unreadable(problem=problem, group="a value in a column without a name"))
         return cells, nameless

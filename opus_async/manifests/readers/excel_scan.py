@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from opus_async.manifests.advised import Advised
 from opus_async.manifests.readers.excel_conditions import ConditionalFormats, read_conditions
 from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
@@ -140,7 +141,7 @@ def _note_errors(findings: Findings, rows: bytes) -> None:
     for cell in _ERRORS.finditer(rows):
         value = _VALUE.search(rows, cell.end(), cell.end() + _NEAR)
         shown = value[1].decode("utf-8", "replace") if value else "an error"
-        _refuse(findings, cell[1], f"the value is {shown}: mend the formula, or empty the cell")
+        _refuse(findings, cell[1], Advised(f"the value is {shown}", "mend the formula, or empty the cell"))
 
 
 def _note_uncalculated(findings: Findings, rows: bytes) -> None:
@@ -151,7 +152,10 @@ def _note_uncalculated(findings: Findings, rows: bytes) -> None:
             _refuse(
                 findings,
                 attributes,
-                "a formula that was never calculated: open the file in Excel or LibreOffice and save it",
+                Advised(
+                    "a formula that was never calculated",
+                    "open the file in Excel or LibreOffice and save it",
+                ),
             )
 
 
@@ -161,7 +165,11 @@ def _note_long_numbers(findings: Findings, rows: bytes) -> None:
         return
     for attributes, digits in _LONG_NUMBER.findall(rows):
         if not _NO_NUMBER.search(attributes) and Decimal(digits.decode()) != Decimal(float(digits)):
-            _refuse(findings, attributes, "the number has more digits than a number keeps: enter it as text")
+            _refuse(
+                findings,
+                attributes,
+                Advised("the number has more digits than a number keeps", "enter it as text"),
+            )
 
 
 def _refuse(findings: Findings, attributes: bytes, why: str) -> None:

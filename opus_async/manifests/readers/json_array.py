@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised
 from opus_async.manifests.readers.text_lines import FARTHEST
 
 _CHUNK = 1 << 16
@@ -113,9 +114,10 @@ class _Element:
 
 def object_too_long(most: int) -> str:
     """What is wrong with an object that is too long, and the fix."""
-    return (
-        f"an object of more than {most:,} characters; is a bracket or a quote missing? Longer texts belong "
-        "into files"
+    return Advised(
+        f"an object of more than {most:,} characters",
+        "is a bracket or a quote missing? Longer texts belong into files",
+        "; ",
     )
 
 

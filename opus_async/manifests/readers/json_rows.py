@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from opus_async.manifests.advised import Advised, placed
 from opus_async.manifests.model import Unreadable
 from opus_async.manifests.readers.raw_rows import RawRow
 
@@ -26,11 +27,13 @@ class _Refused(ValueError):
     """JSON that is not accepted; the message is for the user.
 
     Attributes:
+        message: What is wrong, and the fix.
         group: The message without what differs from row to row.
     """
 
     def __init__(self, message: str, group: str | None = None) -> None:
         super().__init__(message)
+        self.message = message
         self.group = group or message
 
 
@@ -82,11 +85,13 @@ def _object(text: str) -> tuple[dict[str, Any], bool]:
         raise RecursionError
     if not isinstance(value, dict):
         raise _Refused(
-            f'{text[:_SHOWN]!r} is no JSON object: each line holds one, such as {{"Input": "value"}}',
+            Advised(
+                f"{text[:_SHOWN]!r} is no JSON object", 'each line holds one, such as {"Input": "value"}'
+            ),
             "no JSON object",
         )
     if "" in value:
-        raise _Refused("a field has an empty name: give it the name of an input")
+        raise _Refused(Advised("a field has an empty name", "give it the name of an input"))
     return value, all_accepted
 
 
@@ -103,7 +108,9 @@ def _cells(fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[Unreadable, ..
     for name, value in fields.items():
         why = _twice(name) if name in twice else next(_refusals(value), None)
         if why is not None:
-            unreadable.append(Unreadable(problem=f"field {name!r}: {why}", column=name, group=why.group))
+            unreadable.append(
+                Unreadable(problem=placed(f"field {name!r}", why.message), column=name, group=why.group)
+            )
         elif value is not None:
             cells[name] = value
     return cells, tuple(unreadable)
@@ -113,7 +120,9 @@ def _past(cells: dict[str, Any]) -> dict[str, Any] | None:
     """Remove from the cells what an earlier batch wrote of the row, and return it."""
     past = cells.pop(_OURS, None)
     if past is not None and not isinstance(past, dict):
-        raise _Refused(f"{_OURS!r} is reserved for what a batch writes into failures.jsonl: rename the field")
+        raise _Refused(
+            Advised(f"{_OURS!r} is reserved for what a batch writes into failures.jsonl", "rename the field")
+        )
     return past
 
 
@@ -121,7 +130,9 @@ def _refusals(value: Any) -> Iterator[_Refused]:
     """What is not accepted of a value, at any depth."""
     if isinstance(value, str):
         if not value.isascii() and _has_half_characters(value):
-            yield _Refused("half of a surrogate pair (\\ud800 to \\udfff) is no character: write both halves")
+            yield _Refused(
+                Advised("half of a surrogate pair (\\ud800 to \\udfff) is no character", "write both halves")
+            )
     elif isinstance(value, _Bad):
         yield value.why
     elif isinstance(value, list):
@@ -145,15 +156,15 @@ def _has_half_characters(text: str) -> bool:
 
 def _twice(name: str) -> _Refused:
     return _Refused(
-        f"the field {name!r} stands there twice: which value counts cannot be told, take one out",
+        Advised(f"the field {name!r} stands there twice", "take one out: which value counts cannot be told"),
         "a field that stands there twice",
     )
 
 
 def _lost(name: str) -> str:
     subject = f"field {name!r}: its cell" if name else "a cell"
-    return (
-        f"{subject} could not be read in the manifest that this line comes from: fill it in, or take it out"
+    return Advised(
+        f"{subject} could not be read in the manifest that this line comes from", "fill it in, or take it out"
     )
 
 
@@ -216,22 +227,25 @@ def _int_or_bad(text: str) -> int | _Bad:
     try:
         return int(text)
     except ValueError:  # its limit
-        return _Bad(_Refused("an integer of thousands of digits: write it as text"))
+        return _Bad(_Refused(Advised("an integer of thousands of digits", "write it as text")))
 
 
 def _wrong_number(text: str, number: float) -> _Refused | None:
     """Why a number with a point or an exponent is not accepted; None where it is."""
     if math.isinf(number):
-        return _Refused(f"{text[:_SHOWN]} is too large a number: write it as text", "too large a number")
+        return _Refused(
+            Advised(f"{text[:_SHOWN]} is too large a number", "write it as text"), "too large a number"
+        )
     if abs(number) >= _EXACT and Decimal(text) != Decimal(repr(number)):
         return _Refused(
-            f"{text[:_SHOWN]} has more digits than a number keeps: write it as text", "too many digits"
+            Advised(f"{text[:_SHOWN]} has more digits than a number keeps", "write it as text"),
+            "too many digits",
         )
     return None
 
 
 def _no_json(name: str) -> _Refused:
-    return _Refused(f"{name} is no JSON: leave the field out, or write null")
+    return _Refused(Advised(f"{name} is no JSON", "leave the field out, or write null"))
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number)
@@ -246,7 +260,7 @@ _tolerant = json.JSONDecoder(
 def _whole(text: str, error: Exception) -> Unreadable:
     """What is wrong with a text that is no row, and the fix."""
     if isinstance(error, _Refused):
-        return Unreadable(problem=str(error), group=error.group)
+        return Unreadable(problem=error.message, group=error.group)
     if not isinstance(error, json.JSONDecodeError):
         return Unreadable(problem="objects and lists are nested too deep to be read")
     behind = text[error.pos :].lstrip()
@@ -272,17 +286,21 @@ def _known_slip(text: str, behind: str, error: json.JSONDecodeError) -> str | No
         error: Where, and what the decoder says.
     """
     if text in {"{", "["} or (text.startswith("{") and error.pos >= len(text)):
-        return "the object does not end on this line: each line holds a whole one, without line breaks"
+        return Advised(
+            "the object does not end on this line", "each line holds a whole one, without line breaks"
+        )
     if text.startswith(",") or (error.msg == "Extra data" and behind == ","):
-        return (
-            "a comma stands before or behind the object: take it out of each line; or put all of them into "
-            "one array, [ in front and ] at the end"
+        return Advised(
+            "a comma stands before or behind the object",
+            "take it out of each line; or put all of them into one array, [ in front and ] at the end",
         )
     if error.msg == "Extra data" and behind.lstrip(", ").startswith("{"):
         if "\r" in text:
-            return (
-                "a second object stands on this line, behind a line end that is a CR alone, as on old Macs: "
-                "save the file with line ends LF or CRLF"
+            return Advised(
+                "a second object stands on this line, behind a line end that is a CR alone, as on old Macs",
+                "save the file with line ends LF or CRLF",
             )
-        return "a second object stands on this line: each line holds one, so begin a new line before it"
+        return Advised(
+            "a second object stands on this line", "each line holds one, so begin a new line before it"
+        )
     return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised
 
 MOST_GROUP = 128 << 20
 """Bytes of a row group, uncompressed. Reading takes up to five times as much for a moment."""
@@ -26,9 +27,9 @@ MOST_COLUMNS = 16_384
 LARGEST_ROW = 16 << 20
 """Bytes of text in one row, and of items in its lists at 16 bytes each."""
 
-TOO_LARGE = (
-    f"more than {LARGEST_ROW >> 20} MiB of text in the row, or {LARGEST_ROW // 16:,} items in its lists: "
-    "longer ones belong into files"
+TOO_LARGE = Advised(
+    f"more than {LARGEST_ROW >> 20} MiB of text in the row, or {LARGEST_ROW // 16:,} items in its lists",
+    "longer ones belong into files",
 )
 
 _BATCH_ROWS = 1_000

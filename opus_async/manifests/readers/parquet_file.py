@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised, placed, reason_of
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.arrow_values import Convert, converter, plain_type, refusal
 from opus_async.manifests.readers.file_type import refuse_other_content
@@ -148,8 +149,8 @@ class ParquetManifest:
             try:
                 cells[name] = _converted(value, convert)
             except ValueError as error:
-                why = str(error)
-                unreadable.append(Unreadable(problem=f"column {name!r}: {why}", column=name, group=why))
+                why = reason_of(error)
+                unreadable.append(Unreadable(problem=placed(f"column {name!r}", why), column=name, group=why))
         return RawRow(f"row {number}", cells, tuple(unreadable))
 
     def _damaged(self) -> ManifestError:
@@ -174,7 +175,10 @@ def _value(scalar: Any) -> Any:
         return scalar.as_py()
     except (ValueError, OverflowError) as error:
         return ValueError(
-            f"a value that Python cannot hold ({error}): write dates and times between the years 1 and 9999"
+            Advised(
+                f"a value that Python cannot hold ({error})",
+                "write dates and times between the years 1 and 9999",
+            )
         )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from opus_async.manifests.advised import Advised, placed
 from opus_async.manifests.blanks import carries_nothing, each_visible, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.header import header_name
 from opus_async.manifests.readers.text_lines import DAMAGED, ZERO
 
 HEADER_AGAIN = Unreadable(
-    problem="the names of the columns stand here again, as where files with a header each were joined: take "
-    "the line out"
+    problem=Advised(
+        "the names of the columns stand here again, as where files with a header each were joined",
+        "take the line out",
+    )
 )
 
 
@@ -57,7 +60,7 @@ def _damaged(cells: Mapping[str, Any]) -> Iterator[Unreadable]:
     """The cells with a zero byte: no text has one, unless something went wrong."""
     for name, value in cells.items():
         if isinstance(value, str) and ZERO in value:
-            yield Unreadable(problem=f"column {name!r}: {DAMAGED}", column=name, group=DAMAGED)
+            yield Unreadable(problem=placed(f"column {name!r}", DAMAGED), column=name, group=DAMAGED)
 
 
 def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:

@@ -9,13 +9,14 @@ from itertools import chain
 from typing import Self
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.advised import Advised
 
 FARTHEST = 256 << 20
 """Characters in which the end of a row that is too long is searched."""
 
 ZERO = "\0"
-DAMAGED = (
-    "a zero byte; the file is damaged there (a crash or a full disk leaves such files): write the row anew"
+DAMAGED = Advised(
+    "a zero byte; the file is damaged there (a crash or a full disk leaves such files)", "write the row anew"
 )
 _PIECE = 1 << 20
 
@@ -176,9 +177,10 @@ def too_long(name: str, line: int, most: int) -> ManifestError:
 
 def row_too_long(most: int) -> str:
     """What is wrong with a row that is too long, and the fix."""
-    return (
-        f"a row of more than {most:,} characters; is a line end or a closing quote missing? Longer texts "
-        "belong into files"
+    return Advised(
+        f"a row of more than {most:,} characters",
+        "is a line end or a closing quote missing? Longer texts belong into files",
+        "; ",
     )
 
 

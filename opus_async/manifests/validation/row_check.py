@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs, StoreUnavailable
-from opus_async.input_problems import InputProblem, ProblemCode, Unfit
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit, about
 from opus_async.manifests import Record
+from opus_async.manifests.advised import fix_of, what_of
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.cells import takes_shown
@@ -236,7 +237,12 @@ class RowCheck:
         if self._known_columns and not self._columns:
             return None
         return Problem(
-            message=NO_INPUT, cause=NO_INPUT, index=row.record.index, where=row.record.where, key=row.key
+            message=what_of(NO_INPUT),
+            cause=NO_INPUT,
+            fix=fix_of(NO_INPUT),
+            index=row.record.index,
+            where=row.record.where,
+            key=row.key,
         )
 
     def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
@@ -276,7 +282,7 @@ class RowCheck:
         if target is not None and problem.column is None and self._has_own_name(target):
             subject = quoted(target.display_name)
         return Problem(
-            message=f"{subject} {problem.message}" if subject else problem.message,
+            message=about(subject, problem.message),
             cause=f"{name}: {problem.group}" if name else problem.group,
             fix=fix,
             index=row.record.index,
@@ -330,8 +336,9 @@ def _of_one_document(error: StoreUnavailable, request: JobRequest) -> InputProbl
 def _unreadable(cell: Unreadable, record: Record) -> Problem:
     """The problem with a cell, or a whole row, that cannot be read."""
     return Problem(
-        message=cell.problem,
+        message=what_of(cell.problem),
         cause=cell.group or cell.problem,
+        fix=fix_of(cell.problem),
         index=record.index,
         where=record.where,
         column=cell.column,

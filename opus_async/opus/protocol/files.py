@@ -106,11 +106,14 @@ def extension_of(filename: str) -> str:
     extension = f".{ending.lower()}"
     if not dot:
         raise _unfit_file(
-            "the file {} has no extension; supported are " + _LISTED, filename, ProblemCode.FILE_TYPE
+            "the file {} has no extension", filename, ProblemCode.FILE_TYPE, fix=f"supported are {_LISTED}"
         )
     if extension not in EXTENSIONS:
         raise _unfit_file(
-            "the file {} is of an unsupported type; supported are " + _LISTED, filename, ProblemCode.FILE_TYPE
+            "the file {} is of an unsupported type",
+            filename,
+            ProblemCode.FILE_TYPE,
+            fix=f"supported are {_LISTED}",
         )
     return extension
 
@@ -189,7 +192,7 @@ def _url_of(value: Any) -> str | None:
         return None
     url = value.strip()
     if is_presigned(url):
-        raise Unfit("got a presigned URL; a file input takes the fileUrl that came with it")
+        raise Unfit("got a presigned URL", fix="a file input takes the fileUrl that came with it")
     return sendable(url)
 
 
@@ -198,7 +201,7 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
     if isinstance(value, str | os.PathLike):  # most are
         path = os.fspath(value)
         if not isinstance(path, str):
-            raise Unfit("got a path in bytes: give it as text")
+            raise Unfit("got a path in bytes", fix="give it as text")
         if not path.strip():
             raise Unfit("got an empty path")
         return value, None
@@ -207,12 +210,12 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
     if is_named_file(value):
         return value[1], _base_name(value[0])
     if _is_bytes(value):
-        raise Unfit("got bare bytes, which have no file name: give (filename, bytes)")
+        raise Unfit("got bare bytes, which have no file name", fix="give (filename, bytes)")
     if _is_open_file(value):
         # of an upload of a web framework "name" can be the field of the form
         name = getattr(value, "filename", None) or getattr(value, "name", None)
         if not isinstance(name, str):
-            raise Unfit("got a file object without a name: give (filename, file)")
+            raise Unfit("got a file object without a name", fix="give (filename, file)")
         return value, _base_name(name)
     raise Unfit(
         "wants a path, the URL of a document or of an earlier upload, an UploadedFile, a binary file object, "
@@ -221,8 +224,8 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
     )
 
 
-def _unfit_file(template: str, filename: str, code: ProblemCode) -> Unfit:
-    return Unfit(template, quoted(filename), code=code, file=filename)
+def _unfit_file(template: str, filename: str, code: ProblemCode, fix: str | None = None) -> Unfit:
+    return Unfit(template, quoted(filename), code=code, fix=fix, file=filename)
 
 
 def _is_bytes(value: Any) -> bool:

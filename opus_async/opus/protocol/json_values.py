@@ -76,9 +76,9 @@ def safe_int(value: int, path: str = "") -> int:
     """
     if abs(value) > LARGEST_SAFE_INT:
         raise Unfit(
-            "holds an integer beyond 2^53{}, whose last digits would be lost on the way: send it as text, "
-            "through an input of type str",
+            "holds an integer beyond 2^53{}, whose last digits would be lost on the way",
             place(path),
+            fix="send it as text, through an input of type str",
         )
     return value
 

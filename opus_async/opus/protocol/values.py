@@ -78,7 +78,7 @@ def _float_text(value: float) -> str:
     if not value.is_integer():
         return repr(float(value))
     if abs(value) > LARGEST_SAFE_INT:
-        raise Unfit("wants text, and the number {} has lost digits: give it as text", preview(value))
+        raise Unfit("wants text, and the number {} has lost digits", preview(value), fix="give it as text")
     return str(int(value))
 
 
@@ -119,7 +119,7 @@ def as_float(value: Any) -> float | int:
     elif isinstance(value, Real | Decimal) and not isinstance(value, bool):
         number = to_float(value)
     if not math.isfinite(number):
-        raise Unfit("wants a finite number, got {}", f"{preview(value)}{_with_a_point(value)}")
+        raise Unfit("wants a finite number, got {}", preview(value), fix=_with_a_point(value))
     return number
 
 
@@ -181,11 +181,11 @@ def as_json_text(value: Any) -> str:
     return json.dumps(to_jsonable(value, exact_ints=True), ensure_ascii=False, allow_nan=False)
 
 
-def _with_a_point(value: Any) -> str:
-    """What to write instead of a number with a decimal comma; empty for anything else."""
+def _with_a_point(value: Any) -> str | None:
+    """What to write instead of a number with a decimal comma; None for anything else."""
     if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
-        return f": write {value.strip().replace(',', '.')}"
-    return ""
+        return f"write {value.strip().replace(',', '.')}"
+    return None
 
 
 def _parsed(text: str) -> Any:

@@ -141,8 +141,15 @@ def test_batch_status_of_completed_batch_offers_only_export(tmp_path):
     ],
 )
 def test_batch_status_next_steps_are_commands(tmp_path, states, exit_code, expected):
-    make_ledger(tmp_path, rows=[{"state": state} for state in states], sessions=[{"exit_code": exit_code}])
+    rows = [{"state": state} | ({"status": None} if state == "unknown" else {}) for state in states]
+    make_ledger(tmp_path, rows=rows, sessions=[{"exit_code": exit_code}])
     assert typed(read_status(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "WAITING", "COMPLETED"])
+def test_batch_status_offers_no_decision_that_is_refused_for_started_jobs(tmp_path, status):
+    make_ledger(tmp_path, rows=[{"state": "unknown", "status": None}, {"state": "unknown", "status": status}])
+    assert typed(read_status(tmp_path)) == ["resume", "resolve --as done", DECIDE_ALL[0]]
 
 
 def test_batch_status_groups_failures_by_cause_with_one_example(tmp_path):

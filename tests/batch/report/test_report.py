@@ -254,13 +254,24 @@ def test_report_tells_rows_that_were_taken_up_or_ordered_again(tmp_path, row, to
 
 
 def test_report_offers_resume_then_resolve_for_unknown_rows(tmp_path):
-    made = make_ledger(tmp_path / "b", rows=rows(completed=1, unknown=2))
+    unknown = [{"state": "unknown", "status": status} for status in (None, "IN_PROGRESS")]
+    made = make_ledger(tmp_path / "b", rows=[*rows(completed=1), *unknown])
+    assert (
+        "The jobs of 1 of them were started: as failed and as retry these are refused." in page_of(made).said
+    )
     assert page_of(made).commands == [
         f"opus-async batch resume {made}",
         f"opus-async batch resolve {made} --as done",
         f"opus-async batch resolve {made} --as failed",
         f"opus-async batch resolve {made} --as retry",
         f"opus-async batch export {made} --format xlsx",
+    ]
+
+
+def test_report_offers_only_done_for_unknown_rows_whose_jobs_were_started(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(unknown=2))
+    assert [command for command in page_of(made).commands if "resolve" in command] == [
+        f"opus-async batch resolve {made} --as done"
     ]
 
 
