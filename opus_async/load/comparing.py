@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opus_async.errors import LoadRefused
 from opus_async.exits import Exit
-from opus_async.load.comparison import Change, Comparison, compare_runs
+from opus_async.load.comparison import Comparison, compare_runs
 from opus_async.load.fail_if import FailIf, parse_fail_if
 from opus_async.load.recorded_run import RecordedRun, load_run
 
@@ -34,8 +34,6 @@ class ComparisonResult:
     @property
     def exit_code(self) -> int:
         """The exit code of the command."""
-        if self.comparison.verdict is Change.INVALID:
-            return Exit.INVALID_LOAD
         return Exit.SLO_FAILED if self.breaches else Exit.OK
 
 

@@ -32,8 +32,6 @@ class Change(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     UNCHANGED = "unchanged"
-    INVALID = "invalid"
-    """Nothing can be told: a run is INVALID."""
 
 
 class ComparedMetric(Figures):
@@ -46,8 +44,7 @@ class ComparedMetric(Figures):
         change: By how much it changed, as a fraction of what it was; None where it was 0.
         low: The least that the change may be in truth, with a confidence of 99 %.
         high: The most.
-        verdict: ``better``, ``worse``, or ``unchanged`` within the noise; ``invalid`` as in
-            :class:`Comparison`.
+        verdict: ``better``, ``worse``, or ``unchanged`` within the noise.
     """
 
     name: str
@@ -64,11 +61,10 @@ class Comparison(Figures):
 
     Attributes:
         verdict: Of the end-to-end time from the intended start, the error rate and the rate of completed
-            jobs: ``worse`` if one of them is, else ``better`` if one of them is, else ``unchanged``;
-            ``invalid`` where one of the runs is INVALID, because its figures are not those of the platform.
+            jobs: ``worse`` if one of them is, else ``better`` if one of them is, else ``unchanged``.
         same_workload: True: other runs are not compared.
         metrics: All figures.
-        warnings: Which runs are INVALID, and why.
+        warnings: What else should be known: a run that is INVALID, say.
     """
 
     verdict: Change
@@ -95,16 +91,14 @@ def compare_runs(base: RecordedRun, new: RecordedRun) -> Comparison:
         for (name, pair), found in zip(pairs.items(), intervals(list(pairs.values())), strict=True)
         if found is not None and (metric := _compared(name, pair, found)) is not None
     ]
-    if warnings := [
+    verdicts = {metric.verdict for metric in metrics if _is_headline(metric.name)}
+    overall = next((each for each in (Change.WORSE, Change.BETTER) if each in verdicts), Change.UNCHANGED)
+    warnings = [
         f"{text.quoted(run.name)} is INVALID: {'; '.join(run.summary.reasons)}"
         for run in (base, new)
         if run.summary.verdict is Verdict.INVALID
-    ]:
-        metrics = [metric.model_copy(update={"verdict": Change.INVALID}) for metric in metrics]
-        return Comparison(verdict=Change.INVALID, same_workload=True, metrics=metrics, warnings=warnings)
-    verdicts = {metric.verdict for metric in metrics if _is_headline(metric.name)}
-    overall = next((each for each in (Change.WORSE, Change.BETTER) if each in verdicts), Change.UNCHANGED)
-    return Comparison(verdict=overall, same_workload=True, metrics=metrics, warnings=[])
+    ]
+    return Comparison(verdict=overall, same_workload=True, metrics=metrics, warnings=warnings)
 
 
 def _compared(

@@ -48,8 +48,6 @@ class FailIf:
 
         What could not be measured fails: nobody knows that it has not become worse.
         """
-        if found.verdict is Change.INVALID:
-            return f"{self.expression}: cannot be told, because a run is INVALID"
         if self.slo is not None:
             result = self.slo.check(new)
             if result.value is None:

