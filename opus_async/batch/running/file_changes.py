@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from opus_async.batch.ports import RowJournal
@@ -16,6 +15,7 @@ from opus_async.manifests.remote_digests import is_same_version, remote_facts, s
 from opus_async.remote.facts import RemoteFacts
 from opus_async.remote.found import Found
 from opus_async.remote_urls import RemoteFile, kept_name
+from opus_async.tasks import in_order
 
 
 class FileChangeCheck:
@@ -39,18 +39,18 @@ class FileChangeCheck:
             InvalidInputs: One holds something else now; nothing was sent. What is missing is found by others.
             StoreUnavailable: The store of a document gives no answer.
         """
-        found: dict[RemoteFile, RemoteFacts] = {}
         if not paths:
-            return found
-        known = await self._journal.known_files([kept_name(path) for path in paths])
+            return {}
+        names = [kept_name(path) for path in paths]
+        signatures = await self._journal.known_files(names)
+        known = {
+            path: signatures[name] for path, name in zip(paths, names, strict=True) if name in signatures
+        }
+        remote = [path for path in known if isinstance(path, RemoteFile)]
+        found = {file: facts for file, facts in await in_order(_looked_up, remote) if facts is not None}
         changed = []
-        for path in paths:
-            before = known.get(kept_name(path))
-            if before is None:
-                continue
+        for path, before in known.items():
             if isinstance(path, RemoteFile):
-                with suppress(InvalidInputs):
-                    found[path] = await remote_facts(path, anew=True)
                 differs = path in found and await self._is_other_document(path, found[path], before)
             else:
                 differs = await self._differs(path, before)
@@ -73,6 +73,14 @@ class FileChangeCheck:
         if is_same_version(signature_of(file, now), before):
             return False
         return not await same_content(file, now, before, self._journal.cache)
+
+
+async def _looked_up(file: RemoteFile) -> tuple[RemoteFile, RemoteFacts | None]:
+    """What its store tells of a document now; None where it gives it not out: whoever sends it will tell."""
+    try:
+        return file, await remote_facts(file, anew=True)
+    except InvalidInputs:
+        return file, None
 
 
 def _changed(path: NamedFile) -> InputProblem:
