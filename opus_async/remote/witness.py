@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import OpusError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.remote.facts import NO_PIN, facts_of
 from opus_async.remote.hold import Hold
@@ -43,8 +42,6 @@ async def given_out(file: RemoteFile) -> Given:
                 await ask(file, first_byte, reading=True)
     except Unfit as unfit:
         return Given.GONE if unfit.code is ProblemCode.NO_FILE else Given.NO
-    except OpusError:
-        return Given.NO
     except Exception:  # noqa: BLE001 - each library has its own
         return Given.NO
     finally:
