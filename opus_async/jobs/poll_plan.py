@@ -37,6 +37,8 @@ _FAR = 1.5
 """Where no end is to be expected at all, the next poll comes at so many times the age."""
 _OLD = 1.1
 """The same for a job that is older than the life table reaches."""
+_BEYOND = _OLD * EDGES[BINS]
+"""Seconds. Where the youngest of these is polled next: no job that is younger is polled later than that."""
 
 
 class PollPlan:
@@ -166,7 +168,7 @@ class _Lateness:
     def next_age(self, place: int, bound: float) -> float:
         """The age at which a job, seen running at this edge, has the lateness of the bound."""
         if place == BINS:
-            return _FAR * EDGES[BINS]
+            return _BEYOND
         passed, running, alive = self._passed, self._running, self._survival[place]
         so_far = passed[place] * alive - running[place]
         wanted = so_far + bound * alive
@@ -182,7 +184,7 @@ class _Lateness:
                 right = middle
         before, after = passed[left] * alive - running[left], passed[right] * alive - running[right]
         if after < wanted:
-            return max(EDGES[BINS], _FAR * EDGES[place])
+            return min(max(EDGES[BINS], _FAR * EDGES[place]), _BEYOND)
         share = (wanted - before) / (after - before) if after > before else 1.0
         if left == place:
             share = math.sqrt(max(share, 0.0))  # at first lateness grows with the square of time

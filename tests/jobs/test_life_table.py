@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.jobs.life_table import BINS, EDGES, LifeTable, bin_position, unknown_curve, value_at
@@ -173,6 +173,7 @@ def test_life_table_plan_polls_where_jobs_end_and_not_between():
     patience=st.floats(0, 1e3),
     lag=st.floats(0.001, 10),
 )
+@example(samples=[], ages=[1892595.0, 2581517.0], patience=0.0, lag=1.0)  # below the oldest age in the table
 @settings(deadline=None)
 def test_life_table_later_seen_running_is_later_polled(samples, ages, patience, lag):
     times = RunTimeStats(0.5 / lag)
