@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random as random_module
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 
 from opus_async.errors import Obstacle, OpusError, TransportError
@@ -142,18 +143,7 @@ class RequestLimiter:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes.add(lane, waiter, repeatable=repeatable)
         self._dispatch()
-        clock = wait_clock.get()
-        clock.wait_begins()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_back(lane)
-            elif self._lanes.remove(lane, waiter):
-                self._dispatch()
-            raise
-        finally:
-            clock.wait_ends()
+        await _granted(waiter, partial(self._give_back, lane), partial(self._leave, lane, waiter))
 
     async def reacquire(self) -> None:
         """Wait for a slot once more, by the turn that a request has had: before all that wait for theirs.
@@ -171,18 +161,7 @@ class RequestLimiter:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._returning[waiter] = None
-        clock = wait_clock.get()
-        clock.wait_begins()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release()
-            else:
-                self._returning.pop(waiter, None)
-            raise
-        finally:
-            clock.wait_ends()
+        await _granted(waiter, self.release, partial(self._returning.pop, waiter, None))
 
     def release(self) -> None:
         """Give a slot back."""
@@ -251,6 +230,11 @@ class RequestLimiter:
         return min((self._wait(lane, now) for lane, _ in found), default=_RETRY_WHEN_FULL)
 
     # Dispatch
+
+    def _leave(self, lane: Lane, waiter: asyncio.Future[None]) -> None:
+        """Let a request wait no more: one behind it may be able to go."""
+        if self._lanes.remove(lane, waiter):
+            self._dispatch()
 
     def _give_back(self, lane: Lane) -> None:
         """Undo a grant that will not be used."""
@@ -347,6 +331,24 @@ class _Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limiter.release()
+
+
+async def _granted(
+    waiter: asyncio.Future[None], give_back: Callable[[], object], leave: Callable[[], object]
+) -> None:
+    """Wait for a slot, which is measured; whoever is cancelled gives the slot back, or waits no more."""
+    clock = wait_clock.get()
+    clock.wait_begins()
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            give_back()
+        else:
+            leave()
+        raise
+    finally:
+        clock.wait_ends()
 
 
 def _firsts(lanes: Sequence[Lane], *, repeatable: bool) -> list[tuple[Lane, asyncio.Future[None]]]:
