@@ -96,7 +96,7 @@ def _url_problem(found: str, parts: SplitResult, port: int | None) -> tuple[str,
     if not found.isprintable() or " " in found or "\\" in found:
         return "holds a space, a backslash or a control character", "take it out"
     if parts.scheme not in {"http", "https"}:
-        return "must begin with https:// and name a host", "correct it"
+        return "must begin with https:// (a simulator's with http://) and name a host", "correct it"
     if not parts.netloc:
         return "names no host: two slashes follow the colon, and the host follows them", "correct it"
     if "@" in parts.netloc or "?" in found or "#" in found:

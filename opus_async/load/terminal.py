@@ -18,7 +18,7 @@ from opus_async.terminal_text import escaped
 
 _MET, _NOT_MET = "✓", "✕"
 _SIGNS = {Change.BETTER: "+", Change.WORSE: "!", Change.UNCHANGED: "="}
-_DOUBTFUL = ", but not to be relied on: these figures are not those of the platform alone"
+_DOUBTFUL = ", but not to be relied on, because a run is INVALID"
 _COLUMNS = ("mean", "p50", "p90", "p95", "p99", "max")
 _MOST_CAUSES = 5
 _HOUR = 3600
@@ -100,7 +100,7 @@ def comparison_text(comparison: Comparison) -> str:
         [
             [f"{comparison.verdict.value}{_DOUBTFUL}" if doubtful else comparison.verdict.value],
             [f"  {warning}" for warning in comparison.warnings],
-            ["  Run it again without that cause, into a new directory, and compare then."]
+            ["  Run it again without that (at a lower rate where a backlog grew), into a new directory."]
             if doubtful
             else [],
             _table(head, lines, left=(0, 1, 5)),

@@ -103,6 +103,8 @@ _WHOSE = {
     "abfs": "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME with a key or token",
 }
 """Where a library finds credentials by itself."""
+_NO_SUCH_NAME = "check the name, capital letters included"
+_NO_PATTERN = f"{_NO_SUCH_NAME}; a web server has no patterns: name the folder, with a slash at its end"
 
 
 class NoAnswer(Exception):
@@ -290,7 +292,7 @@ def _reason(file: RemoteFile, error: BaseException, to: str) -> tuple[str, str]:
             return "lies in a bucket that does not exist", "check its name, and the region or endpoint"
         if status is not None and status not in _GONE:
             return f"cannot be {to} (HTTP {status})", "check the URL"
-        return "does not exist", "check the name, capital letters included"
+        return "does not exist", _NO_PATTERN if "*" in file.url and is_web_url(file.url) else _NO_SUCH_NAME
     said = _words(file, error) if status is None else finding(file, error)
     return f"cannot be {to} ({said})", "check the URL and its permissions"
 

@@ -74,12 +74,14 @@ def test_demo_leaves_earlier_demos_as_they_are_and_says_where_it_is(opus, tmp_pa
     (out / "documents" / "mine.txt").write_text("mine")
     (out / "documents" / "contract-00001.txt").write_text("changed")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (tmp_path / "below").mkdir()
     for number in (2, 3):
-        said = opus("demo", "--jobs", 2, "--json")
+        beside = "below/../" if number == 3 else ""
+        said = opus("demo", "--jobs", 2, "--json", *(["--out", f"{beside}opus-demo"] if beside else []))
         assert said.code == 0
         assert said.json["digests_verified"] == said.json["completed"] == 2
         assert (
-            f"opus-demo holds an earlier demo and stays as it is: this one is in opus-demo-{number}\n"
+            f"opus-demo holds an earlier demo and stays as it is: this one is in {beside}opus-demo-{number}\n"
             in said.err
         )
         assert len((tmp_path / f"opus-demo-{number}" / "results.jsonl").read_text().splitlines()) == 2

@@ -109,7 +109,7 @@ def test_invalid_run_is_compared_with_a_warning():
     found = compare_runs(run_of(seed=1), invalid)
     assert found.warnings == ["'runs/one' is INVALID: interrupted"]
     told = comparison_text(found)
-    assert told.startswith("unchanged, but not to be relied on: ")
+    assert told.startswith("unchanged, but not to be relied on, because a run is INVALID\n")
     assert "'runs/one' is INVALID: interrupted" in told
     assert "Run it again" in told
 

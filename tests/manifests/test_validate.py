@@ -398,6 +398,14 @@ async def test_validation_of_jsonl_refuses_the_row_whose_column_is_misspelt(open
     assert (await checked(await opened(), mapped, binding=binding)).ok
 
 
+async def test_validation_of_jsonl_tells_only_of_the_misspelt_column_where_the_input_is_required(
+    opened, place
+):
+    manifest = jsonl(place / "m.jsonl", {"Documnet": "docs/b.txt", "Threshold": 0.1})
+    problem = only(await checked(await opened(), manifest))
+    assert problem.message == "column 'Documnet' fills no input, and nothing fills 'Document' in this row"
+
+
 async def test_validation_of_jsonl_compares_a_column_with_the_inputs_once_for_all_rows(
     opened, place, monkeypatch
 ):

@@ -35,6 +35,7 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.remote.facts import remembered
 from opus_async.remote.patience import patient
+from opus_async.text import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,8 +236,8 @@ class _Resume:
             await ledger.confirm_plan(manifest=manifest, binding=columns, **facts)
         if self.retry:  # until they have ended again, nobody may take them for proved failures
             self.watching.notice(
-                f"{again:,} rows are tried again: the job of each is asked first, and one that ended badly "
-                "or never started gets a new one."
+                f"{counted(again, 'row is', 'rows are')} tried again: the job of each is asked first, and "
+                "one that ended badly or never started gets a new one."
             )
             await asyncio.to_thread(failures.write, self.directory)
 

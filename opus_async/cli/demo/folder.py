@@ -60,6 +60,5 @@ def _is_of_a_demo(folder: Path) -> bool:
             meta = ledger.meta
     except LedgerError:
         return False
-    return is_loopback(meta.fingerprint.host or "") and meta.manifest.path == str(
-        (folder / MANIFEST).absolute()
-    )
+    path = Path(meta.manifest.path or "")
+    return is_loopback(meta.fingerprint.host or "") and path.resolve() == (folder / MANIFEST).resolve()

@@ -13,6 +13,7 @@ from opus_async.manifests import Record
 from opus_async.manifests.advised import fix_of, what_of
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.cells import takes_shown
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
@@ -127,12 +128,15 @@ class RowCheck:
                 wrong += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
         wrong = self._of_readable(wrong, refused)
+        misspelt = self._near_misses(row)
+        meant = {bound.suggested_input.variable_name for bound in misspelt if bound.suggested_input}
+        wrong = [each for each in wrong if each.code is not ProblemCode.MISSING or each.input not in meant]
         found = [
             *(replace(_unreadable(cell, record), key=key) for cell in refused),
             *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
             *(self._problem(problem, row) for problem in wrong),
-            *self._near_misses(row),
+            *(self._misspelt(bound, row) for bound in misspelt),
         ]
         if not found and self._binding.fills_no_input(record.cells):
             found.append(self._fills_nothing(row))
@@ -215,22 +219,25 @@ class RowCheck:
                     parts=value.parts,
                 )
 
-    def _near_misses(self, row: _Row) -> Iterator[Problem]:
-        """The problems with misspelt columns of a row, where each row has columns of its own."""
+    def _near_misses(self, row: _Row) -> Sequence[BoundColumn]:
+        """The misspelt columns of a row, where each row has columns of its own."""
         if self._known_columns or not row.given:
-            return
-        for bound in self._binding.near_misses(row.cells, row.given):
-            named = bound.suggested_input
-            yield Problem(
-                message=f"{bound.problem} in this row",
-                cause=f"{bound.problem} in some rows",
-                fix=bound.suggestion,
-                index=row.record.index,
-                where=row.record.where,
-                key=row.key,
-                column=bound.column,
-                input=named.display_name if named else None,
-            )
+            return ()
+        return list(self._binding.near_misses(row.cells, row.given))
+
+    @staticmethod
+    def _misspelt(bound: BoundColumn, row: _Row) -> Problem:
+        named = bound.suggested_input
+        return Problem(
+            message=f"{bound.problem} in this row",
+            cause=f"{bound.problem} in some rows",
+            fix=bound.suggestion,
+            index=row.record.index,
+            where=row.record.where,
+            key=row.key,
+            column=bound.column,
+            input=named.display_name if named else None,
+        )
 
     def _fills_nothing(self, row: _Row) -> Problem | None:
         """The problem with a row that would be billed for nothing; None when it is one of the columns."""
