@@ -87,6 +87,7 @@ class StoreUnavailable(TransportError):
         store: Its store: ``s3://bucket``, ``https://host``.
         seconds: For how long it was asked.
         others_read: Whether the store gave good answers about other documents meanwhile.
+        answered: Whether it has ever given any: if not, its name in the URL may be wrong.
     """
 
     error_code = ErrorCode.STORE_UNAVAILABLE
@@ -100,6 +101,7 @@ class StoreUnavailable(TransportError):
         store: str,
         seconds: float = 0.0,
         others_read: bool = False,
+        answered: bool = True,
         request_sent: bool = False,
         retryable: bool = True,
         obstacle: Obstacle = Obstacle.NETWORK,
@@ -111,7 +113,13 @@ class StoreUnavailable(TransportError):
         self.store = store
         self.seconds = seconds
         self.others_read = others_read
+        self.answered = answered
         self.is_final = True
+
+    @property
+    def may_be_of_document(self) -> bool:
+        """Whether the URL of the document may be to blame, and not its store alone."""
+        return self.others_read or not self.answered
 
 
 class HostDown(TransportError):

@@ -142,7 +142,7 @@ async def facts_of(file: RemoteFile, *, anew: bool = False) -> RemoteFacts:
         facts = await ask(file, _look_up)
     except Exception as error:  # noqa: BLE001 - each library has its own
         failure = obstacle(file, error) or refused(file, error)
-        if memory is not None and isinstance(failure, StoreUnavailable) and failure.others_read:
+        if memory is not None and isinstance(failure, StoreUnavailable) and failure.may_be_of_document:
             memory.facts[file.url] = copy(failure)  # it took its time to find out
         raise failure from None
     finally:

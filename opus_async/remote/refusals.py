@@ -225,6 +225,7 @@ def unavailable(
     attempts: int = 1,
     seconds: float = 0.0,
     others_read: bool = False,
+    answered: bool = True,
 ) -> StoreUnavailable:
     """The error for a document whose store gave no good answer.
 
@@ -234,6 +235,7 @@ def unavailable(
         attempts: How often it was asked.
         seconds: Over how long.
         others_read: Whether it gave good answers about other documents meanwhile.
+        answered: Whether it has ever given any.
     """
     what = "cannot be reached" if no_connection(error) else "cannot be read now"
     store = store_of(file.url)
@@ -251,6 +253,7 @@ def unavailable(
         store=store,
         seconds=seconds,
         others_read=others_read,
+        answered=answered,
         request_sent=not no_connection(error),
     )
 

@@ -109,6 +109,7 @@ async def ask(
                 attempts=number,
                 seconds=now - began,
                 others_read=others_read,
+                answered=store.answered_at is not None,
             ) from None
         log.info("%s: attempt %d failed (%s); again in %.2f s", file, number, reason, wait)
         del failure  # its traceback leads to this frame: no cycle

@@ -364,6 +364,22 @@ async def test_last_documents_of_a_manifest_that_cannot_be_looked_up_do_not_keep
     assert (result.counts.completed, result.counts.failed) == (3, 3)
 
 
+async def test_document_on_a_host_that_never_answers_is_a_problem_of_its_row(
+    store, simulate, connect, tmp_path
+):
+    put_documents(store, 3)
+    client = connect(await simulate(), retry=QUICK)
+    rows = manifest(tmp_path, 3)
+    rows.write_text(rows.read_text().replace("s3://docs/1.txt", "http://127.0.0.1:1/1.txt"))
+    options = {"workflow_id": DOCUMENT, "out": tmp_path / "out", "allow_outside": True}
+    with pytest.raises(RowsRefused, match="1 of 3 rows cannot be run") as caught:
+        await run_batch(client, rows, **options)
+    [problem] = caught.value.validation.errors
+    assert (problem.where, problem.key, problem.file) == ("line 3", "K1", "http://127.0.0.1:1/1.txt")
+    result = await run_batch(client, rows, skip_invalid=True, **options)
+    assert (result.counts.completed, result.counts.failed) == (2, 1)
+
+
 @pytest.mark.parametrize("scheme", ["http", "s3"])
 async def test_manifest_that_changes_while_it_is_copied_is_told(store, simulate, connect, tmp_path, scheme):
     store.put("/docs/0.txt", content(0))

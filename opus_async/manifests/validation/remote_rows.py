@@ -54,7 +54,7 @@ async def _look_up_one(document: RemoteFile) -> None:
     try:
         await look_up(document)
     except StoreUnavailable as error:
-        if not error.others_read:
+        if not error.may_be_of_document:
             raise
 
 

@@ -92,6 +92,9 @@ class RowCheck:
         """Their problems are reported once, and not again for every row."""
         self._unfilled = {target.variable_name for target in binding.unfilled(columns)} if columns else set()
         self._inputs = binding.workflow.inputs
+        self._unreached: StoreUnavailable | None = None
+        """The last error of a store that has never answered."""
+        self._rows_unreached = 0
 
     async def check(self, record: Record) -> Checked:
         """Find everything that is wrong with a row by itself.
@@ -149,6 +152,15 @@ class RowCheck:
             outside=[path for _, path in strays],
         )
 
+    def raise_if_all_unreached(self, rows: int) -> None:
+        """Raise the error of a store that has never answered if all of so many rows met it: it is none's own.
+
+        Raises:
+            StoreUnavailable: Of the last of them.
+        """
+        if self._unreached is not None and self._rows_unreached == rows:
+            raise self._unreached
+
     async def _bind(self, request: JobRequest) -> None:
         """Check the inputs, with what a store tells of documents; one that it does not give out is a problem.
 
@@ -159,8 +171,10 @@ class RowCheck:
         try:
             await self._platform.bind(request)
         except StoreUnavailable as error:
-            if not error.others_read:
+            if not error.may_be_of_document:
                 raise
+            if not error.answered:
+                self._unreached, self._rows_unreached = error, self._rows_unreached + 1
             raise InvalidInputs([_of_one_document(error, request)]) from None
 
     def _of_readable(
@@ -324,7 +338,7 @@ class RowCheck:
 
 
 def _of_one_document(error: StoreUnavailable, request: JobRequest) -> InputProblem:
-    """The problem with a document that its store does not give out, as it does others."""
+    """The problem with a document that its store does not give out."""
     names = (
         name
         for name, value in request.inputs.items()

@@ -186,6 +186,7 @@ class _Pass:
                     await asyncio.sleep(0)
                     turn = time.monotonic()
         on_progress(self.rows)
+        self._check.raise_if_all_unreached(self.rows)
         self.proposed_key = None if self._keys is None else self._keys.column
         if self.rows and not self.columns:
             self.columns = tuple(found)
