@@ -406,6 +406,13 @@ async def test_validation_of_jsonl_tells_only_of_the_misspelt_column_where_the_i
     assert problem.message == "column 'Documnet' fills no input, and nothing fills 'Document' in this row"
 
 
+async def test_validation_says_that_an_option_gives_the_value_that_does_not_fit(opened, place):
+    manifest = jsonl(place / "m.jsonl", {"Document": "docs/b.txt"})
+    problem = only(await checked(await opened(), manifest, binding={"constants": {"Threshold": "high"}}))
+    assert problem.message == "'Threshold' wants a finite number, got 'high'"
+    assert problem.fix == "correct what --set gives 'Threshold'"
+
+
 async def test_validation_of_jsonl_compares_a_column_with_the_inputs_once_for_all_rows(
     opened, place, monkeypatch
 ):

@@ -459,13 +459,13 @@ async def test_upload_over_slow_line_is_no_stall(serve, http, large):
         await reader.readuntil(b"\r\n\r\n")
         left = LARGE
         for _ in range(16):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.04)
             left -= len(await reader.readexactly(min(left, LARGE // 16)))
         await reader.readexactly(left)
         writer.write(answer())
 
     served = await serve(slow)
-    assert (await put(http, served, PathSource(large), stall=0.05)).status == 200
+    assert (await put(http, served, PathSource(large), stall=0.4)).status == 200
 
 
 async def test_upload_wait_for_own_bandwidth_limit_is_no_stall(serve, http, path):

@@ -298,6 +298,8 @@ class RowCheck:
             if target.variable_name in self._unfilled:
                 return None
             fix = self._how_to_fill(target)
+        elif target is not None and fix is None:  # no cell fills it, and yet it has a value
+            fix = f"correct what --set gives {quoted(self._binding.spelled(target))}"
         name = target.display_name if target else column
         subject = problem.subject
         if target is not None and problem.column is None and self._has_own_name(target):

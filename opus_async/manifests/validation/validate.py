@@ -171,6 +171,7 @@ class _Pass:
         if self.columns:
             self._add(*self._binding.problems(self.columns))
         turn = time.monotonic()
+        on_progress(0)
         with closing(self._records()) as records:
             async for record in looked_up(records, self._binding, self._manifest.base):
                 self.rows += 1
