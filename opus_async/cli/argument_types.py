@@ -20,6 +20,8 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+", re.ASCII)
 _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])", re.ASCII)
 _UNIT_NAMES = re.compile(r"(?<=\d)(milliseconds?|msecs?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+STDOUT = Path("-")
+"""What :func:`output_file` gives for stdout."""
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 _LAST_PORT = 65_535
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -129,7 +131,7 @@ def output_file(text: str) -> Path:
     Files are made whole and renamed: a device, or the link that leads to one, would be replaced by a file.
     """
     if text in _STDOUT_NAMES:
-        return Path("-")
+        return STDOUT
     path = Path(text).expanduser()
     if path.is_absolute() and path.parts[1:2] in {("dev",), ("proc",)}:
         raise argparse.ArgumentTypeError(f"{text} is no place for a file: name another one, or - for stdout")

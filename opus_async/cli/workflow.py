@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.argument_types import output_file
+from opus_async.cli.argument_types import STDOUT, output_file
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.event_loop import drive
 from opus_async.cli.job_progress import progress_for
@@ -23,8 +23,6 @@ from opus_async.cli.tables import columns, printable, terminal_width
 
 if TYPE_CHECKING:
     from opus_async.models import InputField, Workflow
-
-STDOUT = Path("-")
 
 _EPILOG = """\
 examples:

@@ -54,8 +54,7 @@ class StoreHealth:
         """Note a good answer, or one that shows that the store is up."""
         if self.of_several and self.failing_since is not None:
             log.warning("%s answers again, after %.0f s", self._name, now - self.failing_since)
-        self.answered_at, self.failing_since, self.of_several = now, None, False
-        self._tell(HostState.UP, _ANSWERS, now)
+        self._record_up(now)
 
     def record_silence(self, since: float, now: float) -> None:
         """Note that a first request has no answer yet; the store has given none before."""
@@ -68,9 +67,8 @@ class StoreHealth:
 
     def record_given(self, now: float) -> None:
         """Note that it gave a document that it gave before, while it failed for others: they are to blame."""
-        self.answered_at, self.failing_since, self.of_several = now, None, False
         self._given_at = now
-        self._tell(HostState.UP, _ANSWERS, now)
+        self._record_up(now)
 
     def record_failure(self, url: str, now: float, *, unreachable: bool) -> None:
         """Note that it failed for a document."""
@@ -96,6 +94,10 @@ class StoreHealth:
             return False
         patience = patience if self.answered_at is not None else min(patience, NEVER_ANSWERED)
         return now - self.failing_since >= patience
+
+    def _record_up(self, now: float) -> None:
+        self.answered_at, self.failing_since, self.of_several = now, None, False
+        self._tell(HostState.UP, _ANSWERS, now)
 
     def _tell(self, state: HostState, reason: str, now: float, *, since: float | None = None) -> None:
         """Tell listeners of a change; nobody is told of one that was told before."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.events import Event
+from opus_async.transport.forks import running_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ _patience: ContextVar[_Set | None] = ContextVar("patience", default=None)
 def patient(patience: Patience) -> Iterator[None]:
     """Wait for stores in this way within a block, in this task and in those that it starts."""
     outer = _patience.get()
-    loop = outer.loop if outer and outer.patience.notify is patience.notify else _running_loop()
+    loop = outer.loop if outer and outer.patience.notify is patience.notify else running_loop()
     token = _patience.set(_Set(patience, loop))
     try:
         yield
@@ -66,15 +67,8 @@ def tell(event: Event) -> None:
     found = _patience.get()
     if found is None or found.patience.notify is None or found.loop is None:
         return
-    if found.loop is _running_loop():
+    if found.loop is running_loop():
         found.patience.notify(event)
         return
     with suppress(RuntimeError):  # it is closed: nobody is there any more
         found.loop.call_soon_threadsafe(found.patience.notify, event)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

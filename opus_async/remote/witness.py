@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 
 from opus_async.config import RetryPolicy
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.remote.facts import NO_PIN, facts_of
 from opus_async.remote.hold import Hold
-from opus_async.remote.libraries import Located
 from opus_async.remote.patience import Patience, current_patience, patient
 from opus_async.remote.reading import read_part
 from opus_async.remote.stores import ask
@@ -34,11 +34,8 @@ async def given_out(file: RemoteFile) -> Given:
     try:
         with patient(Patience(current_patience().timeout, _ONCE)):
             facts = await facts_of(file, anew=True)
-
-            async def first_byte(place: Located) -> bytes:
-                return await read_part(place, NO_PIN, 0, 1, size=facts.size)
-
             if facts.size:
+                first_byte = partial(read_part, pin=NO_PIN, start=0, end=1, size=facts.size)
                 await ask(file, first_byte, reading=True)
     except Unfit as unfit:
         return Given.GONE if unfit.code is ProblemCode.NO_FILE else Given.NO

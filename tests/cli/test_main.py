@@ -11,6 +11,7 @@ import sys
 from typing import get_args
 
 import pytest
+from batch_command import running
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 from installed_script import installed_script
 from simulator_thread import SimulatorThread
@@ -511,15 +512,7 @@ def test_cli_tells_once_that_a_host_refuses_connections_while_it_is_tried_again(
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and never listens
         env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        process = subprocess.Popen(
-            command(*words),
-            cwd=tmp_path,
-            env=environment(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process.stderr, process.stdout:
+        with running(tmp_path, *words, env=env) as process:
             while "does not answer" not in (line := process.stderr.readline()):
                 assert line, "it ended without a word"
             process.send_signal(signal.SIGINT)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import host_trouble, platforms
-from opus_async.cli.argument_types import output_file
+from opus_async.cli.argument_types import STDOUT, output_file
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
@@ -26,8 +26,6 @@ from opus_async.text import counted
 if TYPE_CHECKING:
     from opus_async.manifests.problem import Problem
     from opus_async.manifests.validation.result import Validation
-
-STDOUT = Path("-")
 
 _EPILOG = """\
 Every row is checked: columns and types, missing files, their types and sizes, keys that come twice. Files

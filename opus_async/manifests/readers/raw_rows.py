@@ -65,10 +65,11 @@ def _damaged(cells: Mapping[str, Any]) -> Iterator[Unreadable]:
 
 def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:
     """Whether every cell holds the name of its column."""
-    first, name = cells.get(columns[0]), columns[0]
-    if (
-        not isinstance(first, str) or name[0] not in first or name[-1] not in first
-    ):  # of most rows one is true
+    name = columns[0]
+    first = cells.get(name)
+    if not isinstance(first, str):
+        return False
+    if name[0] not in first or name[-1] not in first:  # quick, and true of most rows
         return False
     return len(cells) == len(columns) and all(
         isinstance(cell := cells[name], str) and header_name(cell) == name for name in columns
