@@ -11,7 +11,7 @@ import string
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.opus.callbacks import CallbackReceiver
@@ -214,6 +214,7 @@ def test_redaction_leaks_nothing_when_text_is_surrounded_or_truncated(
 @UNHURRIED
 @given(st.text())
 def test_redaction_keeps_text_without_secrets(text):
+    assume(not any(kept(text, secret) for secret in (KEY, HOOK, LOGIC)))  # "01234567" is a run of the key
     assert known(HOOK, LOGIC).mask(text) == text
     assert mask_values([text, {text: text}], known(HOOK).mask) == [text, {text: text}]
 
