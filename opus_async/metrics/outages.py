@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from opus_async.events import HostState, HostTroubled
-
-RATE_WINDOW = 10.0
-"""Seconds over which current rates are computed: polls, requests, bytes and 429s."""
+from opus_async.metrics.recent import RATE_WINDOW, Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +77,20 @@ class PollAnswers:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._answers: deque[tuple[float, int]] = deque()
+        self._recent: Recent[Counter[int]] = Recent(Counter, clock)
+        """How many polls got which HTTP status."""
 
     def add(self, status: int) -> None:
         """Note the HTTP status of a poll."""
-        now = self._clock()
-        self._answers.append((now, status))
-        while self._answers[0][0] < now - RATE_WINDOW:
-            self._answers.popleft()
+        self._recent.present()[status] += 1
 
     def rate(self) -> float:
         """Polls a second."""
-        since = self._clock() - RATE_WINDOW
-        return sum(at >= since for at, _ in self._answers) / RATE_WINDOW
+        return self._answers().total() / RATE_WINDOW
 
     def failed(self) -> FailedPolls | None:
         """The polls that failed, when more than half did; None otherwise. 429 does not count as failed."""
-        since = self._clock() - RATE_WINDOW
-        answers = Counter(status for at, status in self._answers if at >= since)
+        answers = self._answers()
         failed = {
             status: number
             for status, number in answers.items()
@@ -107,3 +100,6 @@ class PollAnswers:
         if 2 * number <= answers.total():
             return None
         return FailedPolls(number, max(failed, key=failed.__getitem__))
+
+    def _answers(self) -> Counter[int]:
+        return sum(self._recent.slots(), Counter())

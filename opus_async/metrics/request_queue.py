@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
 from opus_async.events import RequestKind, RequestRetried
-from opus_async.metrics.outages import RATE_WINDOW
+from opus_async.metrics.recent import RATE_WINDOW, Recent
 
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 _REMEMBERED = 180.0
@@ -35,12 +34,8 @@ class Queued(NamedTuple):
         return self.work + self.polls
 
 
-_SLOT = 0.25
-"""Seconds whose requests are added up together: an entry for each would cost more than all else here."""
-
-
 class RequestQueue:
-    """Adds up what the requests of the last :data:`~.outages.RATE_WINDOW` seconds had waited, and had taken.
+    """Adds up what the requests of the last :data:`~.recent.RATE_WINDOW` seconds had waited, and had taken.
 
     Waiting is not seen while it lasts, only when the request has been answered; but what waited so long in so
     many seconds was so many requests at a time, as Little's law has it.
@@ -51,7 +46,7 @@ class RequestQueue:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._recent: deque[_Slot] = deque()
+        self._recent = Recent(_Slot, clock)
         self._throttled_at = float("-inf")
 
     def answered(self, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
@@ -70,8 +65,7 @@ class RequestQueue:
 
     def now(self) -> Queued:
         """How many there are now."""
-        self._forget(self._clock())
-        slots = self._recent
+        slots = self._recent.slots()
         return Queued(
             work=sum(slot.work for slot in slots) / RATE_WINDOW,
             polls=sum(slot.polls for slot in slots) / RATE_WINDOW,
@@ -84,28 +78,18 @@ class RequestQueue:
         return self._clock() - self._throttled_at <= _REMEMBERED
 
     def _add(self, kind: RequestKind, waited: float, seconds: float) -> None:
-        now, recent = self._clock(), self._recent
-        if not recent or now >= recent[-1].until:
-            self._forget(now)
-            recent.append(_Slot(now + _SLOT))
-        slot = recent[-1]
+        slot = self._recent.present()
         slot.wire += seconds
         if kind is RequestKind.POLL:
             slot.polls += waited
         else:
             slot.work += waited
 
-    def _forget(self, now: float) -> None:
-        oldest = now - RATE_WINDOW
-        while self._recent and self._recent[0].until < oldest:
-            self._recent.popleft()
-
 
 class _Slot:
     """The seconds that the requests of a short time had waited, and had taken."""
 
-    __slots__ = ("polls", "until", "wire", "work")
+    __slots__ = ("polls", "wire", "work")
 
-    def __init__(self, until: float) -> None:
-        self.until = until
+    def __init__(self) -> None:
         self.work = self.polls = self.wire = 0.0

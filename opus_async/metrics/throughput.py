@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import stdev
 
-from opus_async.metrics.outages import RATE_WINDOW
+from opus_async.metrics.recent import RATE_WINDOW
 from opus_async.metrics.samples import Sample
 
 _MOST = 300.0
@@ -31,7 +31,7 @@ _SLICES = 5
 _LEAST_ENDED = 5
 """Jobs that must have ended for a throughput."""
 _LEAST_COUNTED = 10
-"""Jobs that must have ended in :data:`~.outages.RATE_WINDOW` for a current rate, which is else that of a
+"""Jobs that must have ended in :data:`~.recent.RATE_WINDOW` for a current rate, which is else that of a
 longer time: of jobs that take minutes few end in some seconds, and often none."""
 
 

@@ -6,7 +6,7 @@ import pytest
 from progress_tools import Clock
 
 from opus_async import FailureClass, RequestKind, RequestRetried
-from opus_async.metrics.outages import RATE_WINDOW
+from opus_async.metrics.recent import RATE_WINDOW
 from opus_async.metrics.request_queue import Queued, RequestQueue
 
 
