@@ -125,14 +125,9 @@ class SqliteJournal:
             IdTaken: The id is another job's: nothing was written.
         """
         held, claim = self._held(row.held), Claim()
-        before = held.state
         step = transitions.start_intent(row.id, self.when(), remote_id, generation, self._here)
-
-        def settle(_: None) -> None:
-            if claim.refused:
-                self._stand(held, before)
-
-        await self._move(held, RowState.ORDERING, partial(Store.step, step=step, claim=claim), settle)
+        settle = partial(self._put_back_if_refused, held, held.state, claim)
+        await self._move(held, RowState.ORDERING, partial(_take, step, claim), settle)
         if claim.refused:
             raise IdTaken(remote_id)
 
@@ -228,6 +223,10 @@ class SqliteJournal:
             self._stand(held, before)
             raise
 
+    def _put_back_if_refused(self, held: HeldRow, before: RowState, claim: Claim, _: None) -> None:
+        if claim.refused:
+            self._stand(held, before)
+
     def _stand(self, held: HeldRow, state: RowState) -> None:
         """Note how a row stands now."""
         self._counts[held.state] -= 1
@@ -237,6 +236,10 @@ class SqliteJournal:
     def _poll_by(self, poll_at: float) -> None:
         if self._next_poll is None or poll_at < self._next_poll:
             self._next_poll = poll_at
+
+
+def _take(step: Step, claim: Claim, store: Store) -> None:
+    store.step(step, claim)
 
 
 class SqliteCache:
