@@ -40,10 +40,10 @@ def each_visible(texts: Iterable[str]) -> bool:
 
 def carries_nothing(value: Any) -> bool:
     """Whether a value of a cell says nothing: None, a text that looks blank, or a list or object of such."""
-    if value is None:
-        return True
     if isinstance(value, str):
         return looks_blank(value)
+    if value is None:
+        return True
     if isinstance(value, Mapping):
         return all(map(carries_nothing, value.values()))
     if isinstance(value, list | tuple):

@@ -134,9 +134,10 @@ class Binding:
 
     def fills_no_input(self, cells: Mapping[str, Any]) -> bool:
         """Whether a row fills none of the inputs that there are; ``--set`` does not count."""
-        return bool(self.workflow.inputs) and all(
-            self.column(name).input is None or carries_nothing(value) for name, value in cells.items()
-        )
+        for name, value in cells.items():  # the first cell of most rows tells
+            if self.column(name).input is not None and not carries_nothing(value):
+                return False
+        return bool(self.workflow.inputs)
 
     def table(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
         """What each of these columns is for, and what is wrong with them side by side.

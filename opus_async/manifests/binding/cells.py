@@ -47,8 +47,11 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     """
     if isinstance(value, Displayed):
         value = _wanted(value, target)
-    if value is None or isinstance(value, str | bool | int):
-        return value if target is None else _plain(value, target)
+    if isinstance(value, str):
+        return iso_day(value) if target is not None and target.type == "date" else value
+    if value is None or isinstance(value, int):
+        as_word = isinstance(value, bool) and target is not None and target.type == "str"
+        return _LOWER[bool(value)] if as_word else value
     if isinstance(value, float | Decimal):
         return _number(value)
     if isinstance(value, datetime) and target is not None and target.type == "date":
@@ -57,6 +60,11 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
         return value.isoformat()
     if isinstance(value, UUID | timedelta):
         return str(value)
+    return _nested(value, depth)
+
+
+def _nested(value: Any, depth: int) -> Any:
+    """A list or an object of what JSON can hold."""
     if depth > _DEEPEST:
         raise Unfit(f"is nested deeper than {_DEEPEST} levels")
     if isinstance(value, list | tuple):
@@ -64,13 +72,6 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, Mapping):
         return {str(name): to_json_value(item, None, depth + 1) for name, item in value.items()}
     raise Unfit("holds a value of type {}, which an input cannot take", type(value).__name__)
-
-
-def _plain(value: str | float | None, target: InputField) -> Any:
-    """What JSON can hold anyhow, as an input takes it."""
-    if isinstance(value, bool) and target.type == "str":
-        return _LOWER[value]
-    return iso_day(value) if isinstance(value, str) and target.type == "date" else value
 
 
 def iso_day(text: str) -> str:

@@ -127,13 +127,11 @@ def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[s
 
 def _key_text(cell: Any) -> str | None:
     """A cell as a key; None for a value that can be none."""
-    if isinstance(cell, bool):
-        return None
+    if isinstance(cell, str):
+        return cell.strip()
     if isinstance(cell, Displayed):
         return cell.text
-    if isinstance(cell, int | float):
-        return str(_canonical(cell))
-    return cell.strip() if isinstance(cell, str) else None
+    return str(_canonical(cell)) if isinstance(cell, int | float) and not isinstance(cell, bool) else None
 
 
 def _identity(value: Any, parts: Sequence[Any] | None, files: Mapping[NamedFile, str]) -> Any:
@@ -150,6 +148,8 @@ def _file_identity(part: Any, files: Mapping[NamedFile, str]) -> Any:
 
 def _written(value: Any) -> Any:
     """A cell as a CSV would hold it, so that a workbook, which stores numbers, gives the same digest."""
+    if isinstance(value, str):
+        return value
     value = _canonical(value)
     if isinstance(value, bool):
         return str(value).lower()
