@@ -47,6 +47,17 @@ class RowFiles:
         """Whether a row can name files at all."""
         return self._columns.any_takes_files or bool(self._constants)
 
+    def cells_of(self, cells: Mapping[str, Any]) -> Sequence[tuple[str, Any, InputField]]:
+        """The cells of a row that fill inputs of files: column, value and input."""
+        if not self._columns.any_takes_files:
+            return ()
+        bound = self._columns.bound
+        return [
+            (name, value, field)
+            for name, value in cells.items()
+            if (field := bound(name).file_input) is not None
+        ]
+
     def of_row(self, cells: Mapping[str, Any], base: Place) -> list[NamedFile]:
         """The files of an expanded row, in the order of its columns, then those of ``--set``.
 
@@ -56,12 +67,10 @@ class RowFiles:
         """
         found: list[NamedFile] = []
         filled: set[str] = set()
-        for name, value in cells.items():
-            field = self._columns.bound(name).file_input
-            if field is not None:
-                filled.add(field.variable_name)
-                parts = self.of_input(field, value, base) or ()
-                found += [part for part in parts if isinstance(part, NamedFile)]
+        for _, value, field in self.cells_of(cells):
+            filled.add(field.variable_name)
+            parts = self.of_input(field, value, base) or ()
+            found += [part for part in parts if isinstance(part, NamedFile)]
         for variable, files in self._constants.items():
             if variable not in filled:
                 found += files
@@ -95,10 +104,8 @@ class RowFiles:
     def remote_patterns(self, cells: Mapping[str, Any], base: Place) -> list[str]:
         """The patterns of documents elsewhere in a row that is not expanded yet."""
         found: list[str] = []
-        for name, value in cells.items():
-            field = self._columns.bound(name).file_input
-            if field is not None:
-                found += self._cells.remote_patterns(field, value, base)
+        for _, value, field in self.cells_of(cells):
+            found += self._cells.remote_patterns(field, value, base)
         return found
 
     def outside(self, cells: Mapping[str, Any], base: Place) -> list[tuple[str, str]]:
@@ -120,9 +127,8 @@ class RowFiles:
         if fence is None:
             fence = self._fences[base] = Fence(base)
         found = []
-        for name, value in cells.items():
-            field = self._columns.bound(name).file_input
-            if field is not None and value is not None:
+        for name, value, field in self.cells_of(cells):
+            if value is not None:
                 named = self._cells.named(field, value)
                 parts = self.of_input(field, value, base) or ()
                 found += [(name, without_secrets(str(named[place]))) for place in fence.strays(parts)]

@@ -103,7 +103,7 @@ class RowCheck:
             OpusError: The platform cannot be asked. Inputs that do not fit are problems, and raise nothing.
         """
         refused = refused_cells(record, self._binding)
-        if any(found.column is None for found in refused):
+        if refused and any(found.column is None for found in refused):
             return Checked(ok=False, problems=[_unreadable(found, record) for found in refused])
         cells: Mapping[str, Any] | None = None
         key: str | None = None
@@ -130,20 +130,20 @@ class RowCheck:
             except InvalidInputs as error:
                 wrong += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
-        wrong = self._of_readable(wrong, refused)
+        more = [problem for check in self._more if (problem := check(record))]
         misspelt = self._near_misses(row)
-        meant = {bound.suggested_input.variable_name for bound in misspelt if bound.suggested_input}
-        wrong = [each for each in wrong if each.code is not ProblemCode.MISSING or each.input not in meant]
-        found = [
-            *(replace(_unreadable(cell, record), key=key) for cell in refused),
-            *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
-            *self._outside(row, strays),
-            *(self._problem(problem, row) for problem in wrong),
-            *(self._misspelt(bound, row) for bound in misspelt),
-        ]
-        if not found and self._binding.fills_no_input(record.cells):
-            found.append(self._fills_nothing(row))
-        told = [problem for problem in found if problem is not None]
+        found: Sequence[Problem | None] = ()
+        if refused or more or strays or wrong or misspelt:  # of most rows nothing
+            found = [
+                *(replace(_unreadable(cell, record), key=key) for cell in refused),
+                *(replace(problem, key=key) for problem in more),
+                *self._outside(row, strays),
+                *(self._problem(problem, row) for problem in self._of_readable(wrong, refused, misspelt)),
+                *(self._misspelt(bound, row) for bound in misspelt),
+            ]
+        elif self._binding.fills_no_input(record.cells):
+            found = [self._fills_nothing(row)]
+        told = [problem for problem in found if problem is not None] if found else ()
         return Checked(
             ok=not found,
             cells=None if refused else cells,
@@ -178,60 +178,71 @@ class RowCheck:
             raise InvalidInputs([_of_one_document(error, request)]) from None
 
     def _of_readable(
-        self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable]
+        self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable], misspelt: Sequence[BoundColumn]
     ) -> list[InputProblem]:
-        """The problems but those that a cell is missing which cannot be read."""
-        if not wrong:
-            return []
+        """The problems but those that a cell is missing which cannot be read, or whose column is misspelt."""
         columns = {cell.column for cell in refused}
         targets = (self._binding.column(cell.column).input for cell in refused if cell.column)
         filled = {target.variable_name for target in targets if target}
-        return [problem for problem in wrong if problem.column not in columns and problem.input not in filled]
+        meant = {bound.suggested_input.variable_name for bound in misspelt if bound.suggested_input}
+        return [
+            problem
+            for problem in wrong
+            if problem.column not in columns
+            and problem.input not in filled
+            and (problem.code is not ProblemCode.MISSING or problem.input not in meant)
+        ]
 
-    def _patterns(self, row: _Row) -> Iterator[Problem]:
+    def _patterns(self, row: _Row) -> list[Problem]:
         """Warn of cells that name one file by a pattern: a ``?`` may be a letter lost in another encoding."""
-        for column, path in row.cells.items():
-            target = self._binding.column(column).file_input
-            if target is None or not target.takes_file:
-                continue
-            given = row.record.cells.get(column)
-            if not isinstance(given, str) or path is given:
-                continue
-            if has_magic(given) and path != given.strip() and path != given:
-                yield Problem(
-                    message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
-                    cause=f"{target.display_name}: a pattern that means one file",
-                    severity=Severity.WARNING,
-                    fix="write the path itself, unless a pattern is meant",
-                    index=row.record.index,
-                    where=row.record.where,
-                    key=row.key,
-                    column=column,
-                    input=target.display_name,
-                    file=path,
-                    parts=(quoted(given.strip()), quoted(path)),
-                )
+        return [
+            Problem(
+                message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
+                cause=f"{target.display_name}: a pattern that means one file",
+                severity=Severity.WARNING,
+                fix="write the path itself, unless a pattern is meant",
+                index=row.record.index,
+                where=row.record.where,
+                key=row.key,
+                column=column,
+                input=target.display_name,
+                file=path,
+                parts=(quoted(given.strip()), quoted(path)),
+            )
+            for column, path, target in self._binding.files.cells_of(row.cells)
+            if target.takes_file
+            and isinstance(given := row.record.cells.get(column), str)
+            and path is not given
+            and has_magic(given)
+            and path != given.strip()
+            and path != given
+        ]
 
-    def _doubts(self, row: _Row) -> Iterator[Problem]:
+    def _doubts(self, row: _Row) -> list[Problem]:
         """Warn of cells that are sent as text and of which a person may see another text."""
-        for column, value in row.record.cells.items():
-            if not isinstance(value, Displayed) or value.doubt is None or value.text is None:
-                continue
-            target = self._binding.column(column).input
-            if target is not None and takes_shown(value, target):
-                doubt = Unfit(value.doubt, *value.parts)
-                yield Problem(
-                    message=f"column {quoted(column)} {doubt.message}",
-                    cause=f"column {quoted(column)} {doubt.group}",
-                    severity=Severity.WARNING,
-                    fix=value.fix,
-                    index=row.record.index,
-                    where=row.record.where,
-                    key=row.key,
-                    column=column,
-                    input=target.display_name,
-                    parts=value.parts,
-                )
+        return [
+            problem
+            for column, value in row.record.cells.items()
+            if isinstance(value, Displayed) and (problem := self._doubt(column, value, row))
+        ]
+
+    def _doubt(self, column: str, value: Displayed, row: _Row) -> Problem | None:
+        target = self._binding.column(column).input
+        if value.doubt is None or value.text is None or target is None or not takes_shown(value, target):
+            return None
+        doubt = Unfit(value.doubt, *value.parts)
+        return Problem(
+            message=f"column {quoted(column)} {doubt.message}",
+            cause=f"column {quoted(column)} {doubt.group}",
+            severity=Severity.WARNING,
+            fix=value.fix,
+            index=row.record.index,
+            where=row.record.where,
+            key=row.key,
+            column=column,
+            input=target.display_name,
+            parts=value.parts,
+        )
 
     def _near_misses(self, row: _Row) -> Sequence[BoundColumn]:
         """The misspelt columns of a row, where each row has columns of its own."""
