@@ -71,6 +71,6 @@ def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:
         return False
     if name[0] not in first or name[-1] not in first:  # quick, and true of most rows
         return False
-    return len(cells) == len(columns) and all(
-        isinstance(cell := cells[name], str) and header_name(cell) == name for name in columns
-    )
+    if header_name(first) != name or len(cells) != len(columns):
+        return False
+    return all(isinstance(cell := cells[name], str) and header_name(cell) == name for name in columns)

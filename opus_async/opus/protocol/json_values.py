@@ -41,7 +41,9 @@ def to_jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool 
         raise Unfit(f"is nested deeper than {MAX_DEPTH} levels, or holds itself")
     if isinstance(value, Enum):
         return to_jsonable(value.value, path, depth + 1, exact_ints=exact_ints)
-    if isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return sendable(value, path)
+    if isinstance(value, int | float):
         return _scalar(value, path, exact_ints=exact_ints)
     if isinstance(value, list | tuple):
         return [
@@ -107,8 +109,6 @@ def preview(value: Any) -> str:
 def _scalar(value: Any, path: str, *, exact_ints: bool) -> Any:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return sendable(value, path)
     if isinstance(value, Real | Decimal):
         return _number(value, path, exact_ints=exact_ints)
     if isinstance(value, date | time):

@@ -85,14 +85,15 @@ def _float_text(value: float) -> str:
 def as_int(value: Any) -> int:
     """Convert to a whole number, from ``3``, ``3.0`` or ``"3"``, of at most ``LARGEST_SAFE_INT``."""
     whole: int | None = None
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if isinstance(value, str):
+        if _WHOLE.fullmatch(digits := value.strip()):
+            whole = int(digits.partition(".")[0])
+    elif isinstance(value, Integral) and not isinstance(value, bool):
         whole = int(value)
     elif isinstance(value, Real | Decimal) and not isinstance(value, bool):
         number = to_float(value)
         if number.is_integer() and number == value:
             whole = int(number)
-    elif isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        whole = int(value.strip().partition(".")[0])
     if whole is None:
         raise Unfit("wants a whole number, got {}", preview(value))
     return safe_int(whole)
