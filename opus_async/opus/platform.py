@@ -22,7 +22,7 @@ from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
-from opus_async.opus.remote_documents import RemoteDocuments
+from opus_async.opus.remote_documents import RemoteDocuments, any_may_be_remote
 from opus_async.opus.results import fetch_results
 from opus_async.opus.separate_uploads import SeparateUploader
 from opus_async.opus.settings import DEFAULT_BASE_URL
@@ -30,7 +30,7 @@ from opus_async.opus.sources import file_info
 from opus_async.opus.stages import STAGES
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
-from opus_async.opus.web_uploads import with_uploads_held
+from opus_async.opus.web_uploads import any_to_hold, with_uploads_held
 from opus_async.platform import (
     AboutToSend,
     IdTaken,
@@ -178,8 +178,12 @@ class OpusPlatform:
     async def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
         """Check a request against a schema that was read before."""
         most = self._max_file_bytes
-        given = (await with_uploads_held(request, most)).inputs
-        given = await self._documents.in_inputs(workflow, given)
+        given = request.inputs
+        if isinstance(given, Mapping):  # all else is refused with what is wrong in the inputs
+            if any_to_hold(given):
+                given = await with_uploads_held(given, most)
+            if any_may_be_remote(given):
+                given = await self._documents.in_inputs(workflow, given)
         inputs = bind(workflow, given, inspect=file_info, max_file_bytes=most)
         return BoundJob(request, inputs)
 

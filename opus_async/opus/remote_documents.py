@@ -51,16 +51,12 @@ class RemoteDocuments:
 
     async def in_inputs(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The inputs, with documents looked up in those that take files."""
-        if not isinstance(inputs, Mapping):
-            return inputs  # refused with the rest
-        likely = [name for name, value in inputs.items() if _may_be_remote(value)]
-        if not likely:
-            return inputs
         names = InputNames(workflow.inputs)
         found = {
-            name: await self._in_value(inputs[name])
-            for name in likely
-            if any(field.takes_file or field.takes_files for field in names.matches(name))
+            name: await self._in_value(value)
+            for name, value in inputs.items()
+            if _may_be_remote(value)
+            and any(field.takes_file or field.takes_files for field in names.matches(name))
         }
         return {**inputs, **found} if found else inputs
 
@@ -96,6 +92,11 @@ class RemoteDocuments:
             return value
         remote = is_store_url(value) or (is_web_url(value) and not self.is_platform_file(value))
         return RemoteFile(value.strip()) if remote else value
+
+
+def any_may_be_remote(inputs: Mapping[str, Any]) -> bool:
+    """Whether documents may be among inputs: a quick look, which most inputs do not pass."""
+    return any(map(_may_be_remote, inputs.values()))
 
 
 def _may_be_remote(value: Any) -> bool:

@@ -16,13 +16,11 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Protocol, cast
 
 from opus_async.errors import OpusError
 from opus_async.input_problems import ProblemCode, Unfit
-from opus_async.models import JobRequest
 from opus_async.transport.open_source import to_thread, unreadable
 
 MEMORY = 1024 * 1024
@@ -134,19 +132,20 @@ def file_behind(upload: Any) -> IO[bytes] | None:
     return None
 
 
-async def with_uploads_held(request: JobRequest, most: int) -> JobRequest:
-    """The request, with a copy of each upload among its inputs that can be read only once.
+def any_to_hold(inputs: Mapping[str, Any]) -> bool:
+    """Whether there are uploads to hold: a quick look, which most inputs do not pass."""
+    return any(map(_needs_copy, inputs.values()))
+
+
+async def with_uploads_held(inputs: Mapping[str, Any], most: int) -> Mapping[str, Any]:
+    """The inputs, with a copy of each upload among them that can be read only once.
 
     Args:
-        request: Its inputs are looked at, and the items of their lists.
+        inputs: They are looked at, and the items of their lists.
         most: The largest file that is sent.
     """
-    if not isinstance(request.inputs, Mapping):
-        return request  # refused with the rest
-    held = {
-        name: await _held_value(value, most) for name, value in request.inputs.items() if _needs_copy(value)
-    }
-    return replace(request, inputs={**request.inputs, **held}) if held else request
+    held = {name: await _held_value(value, most) for name, value in inputs.items() if _needs_copy(value)}
+    return {**inputs, **held}
 
 
 async def held(value: Any, most: int) -> Any:

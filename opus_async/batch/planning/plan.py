@@ -96,9 +96,10 @@ async def plan(
         rows = [_with_past(row, record, world, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)
         for record in chunk:
-            if not skip_invalid:
+            if record.unreadable and not skip_invalid:
                 unread.add(record, refused_cells(record, binding))
-            columns.update(dict.fromkeys(record.columns))
+            if manifest.columns is None:
+                columns.update(dict.fromkeys(record.columns))
         planned += len(rows)
         on_progress(planned)
     unread.raise_if_any()
@@ -147,10 +148,12 @@ async def _row(
         given_key(binding, record.cells)
         if problem is None:
             binding.files.refuse_outside(record.cells, base)
-            await binding.look_up_globs(record.cells, base)
+            if binding.files.any_remote(record.cells, base):
+                await binding.look_up_globs(record.cells, base)
             cells = binding.expand_globs(record.cells, base)
             binding.files.refuse_outside(cells, base)
-            files = {path: await _digest(path, digests, store) for path in binding.files.of_row(cells, base)}
+            if named := binding.files.of_row(cells, base):
+                files = {path: await _digest(path, digests, store) for path in named}
     except InvalidInputs as error:
         problem = problem or "; ".join(error.problems)
     if cells is None:

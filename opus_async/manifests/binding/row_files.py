@@ -76,17 +76,12 @@ class RowFiles:
                 found += files
         return found
 
-    def of_cell(self, column: str, value: Any, base: Place) -> list[Any] | None:
-        """What one cell of an expanded row names: files and documents, and all else as it is.
+    def of_input(self, field: InputField, value: Any, base: Place) -> list[Any] | None:
+        """What a value of an input names: files and documents, and all else as it is.
 
         Returns:
-            None for a column that fills no input of files.
+            None for an input that takes no files.
         """
-        field = self._columns.bound(column).file_input
-        return None if field is None else self.of_input(field, value, base)
-
-    def of_input(self, field: InputField, value: Any, base: Place) -> list[Any] | None:
-        """What a value of an input names, as :meth:`of_cell`; None for an input that takes no files."""
         if value is None or not takes_files(field):  # None: a cell that could not be read
             return None
         given = self._cells.given(field, value, base)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.cheap_dataclass import cheap_dataclass
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.manifests.displayed import Displayed
 from opus_async.remote_urls import Place, kept_name
@@ -56,11 +57,13 @@ def row_key(
             one that is missing here counts by its path.
     """
     content = {
-        name: _identity(value, binding.files.of_cell(column, value, base), files)
+        name: _written(value)
+        if column.file_input is None
+        else _identity(value, binding.files.of_input(column.file_input, value, base), files)
         for column, value, name in _input_cells(binding, cells)
     }
     own_digest = digest = hashlib.sha256(_text(content)).hexdigest()
-    if binding.constants_in_digest:
+    if binding.constants and binding.constants_in_digest:
         constants = {
             binding.content_name(field): _identity(value, binding.files.of_input(field, value, base), files)
             for field, value in binding.constant_cells(cells)
@@ -86,7 +89,7 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
     Raises:
         InvalidInputs: It cannot be a key, or there is none where ``--key`` says that there is.
     """
-    cell = next((value for name, value in cells.items() if binding.column(name).is_key), None)
+    cell = _key_cell(binding, cells)
     if cell is None:
         if binding.key_column is not None:
             empty = Unfit("is empty, and --key takes the key from it", code=ProblemCode.BAD_KEY)
@@ -103,6 +106,14 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
     return key
 
 
+def _key_cell(binding: Binding, cells: Mapping[str, Any]) -> Any:
+    """The cell that gives the key; None for none."""
+    for name, value in cells.items():
+        if binding.column(name).is_key:
+            return value
+    return None
+
+
 def key_of_cell(cell: Any) -> str | None:
     """The key that a cell would give; None where it can give none."""
     key = _key_text(cell)
@@ -113,16 +124,17 @@ def _no_key(template: str, *parts: object) -> InvalidInputs:
     return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
 
 
-def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> list[tuple[BoundColumn, Any, str]]:
     """The cells that say what the job is to do: column, value, and the name of the input that they fill.
 
     What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows. Nor
     does the name of the column.
     """
-    for column, value in cells.items():
-        target = binding.column(column).input
-        if target is not None:
-            yield column, value, binding.content_name(target)
+    return [
+        (column, value, binding.content_name(target))
+        for name, value in cells.items()
+        if (target := (column := binding.column(name)).input) is not None
+    ]
 
 
 def _key_text(cell: Any) -> str | None:

@@ -26,7 +26,7 @@ async def looked_up(records: Iterator[Record], binding: Binding, base: Place) ->
     waiting: list[Record] = []
     documents: list[RemoteFile] = []
     for record in records:
-        found = _documents(record, binding, base)
+        found = _documents(record, binding, base) if binding.files.any_remote(record.cells, base) else ()
         if found:
             waiting.append(record)
             documents += found
@@ -60,8 +60,6 @@ async def _look_up_one(document: RemoteFile) -> None:
 
 def _documents(record: Record, binding: Binding, base: Place) -> list[RemoteFile]:
     """The documents that a row names by themselves; patterns are looked up when the row is checked."""
-    if not binding.files.any_remote(record.cells, base):
-        return []
     try:
         if binding.files.outside(record.cells, base) or binding.files.remote_patterns(record.cells, base):
             return []

@@ -109,7 +109,7 @@ class RowCheck:
         key: str | None = None
         wrong: list[InputProblem] = []
         strays = self._binding.files.outside(record.cells, self._base)
-        if not strays:
+        if not strays and self._binding.files.any_remote(record.cells, self._base):
             await self._binding.look_up_globs(record.cells, self._base)
         try:
             cells = None if strays else self._binding.expand_globs(record.cells, self._base)

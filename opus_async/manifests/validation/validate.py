@@ -243,7 +243,10 @@ class _Pass:
         if checked.ok and not (repeat and repeat.is_error):
             self.valid += 1
             if checked.cells is not None:
-                await self._count(checked.cells)
+                files = await self._new_files(checked.cells) if self._binding.files.any_named else 0
+                self.jobs += 1
+                self.files += files
+                self.requests += self._platform.estimated_requests(files)
 
     def _repeat(self, record: Record, checked: Checked) -> Problem | None:
         """The problem with a row whose key or content came before."""
@@ -253,8 +256,8 @@ class _Pass:
         earlier = self._seen.row(checked.key or content, content, record.where)
         return None if earlier is None else repeat_problem(record, checked.key, content, earlier)
 
-    async def _count(self, cells: Mapping[str, Any]) -> None:
-        """Count a row that is run, and the files that no row before it names."""
+    async def _new_files(self, cells: Mapping[str, Any]) -> int:
+        """How many files a row names that no row before it does; their bytes are counted."""
         files = [
             path
             for path in self._binding.files.of_row(cells, self._manifest.base)
@@ -268,9 +271,7 @@ class _Pass:
                     self._note_uncertain(path, facts)
                 else:
                     self.bytes += path.stat().st_size
-        self.jobs += 1
-        self.files += len(files)
-        self.requests += self._platform.estimated_requests(len(files))
+        return len(files)
 
     def _note_uncertain(self, file: RemoteFile, facts: RemoteFacts) -> None:
         if not facts.is_certain:
