@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,8 +55,7 @@ class Record:
     @property
     def columns(self) -> Iterator[str]:
         """The columns in which it has something, readable or not."""
-        yield from self.cells
-        yield from (found.column for found in self.unreadable if found.column is not None)
+        return chain(self.cells, (found.column for found in self.unreadable if found.column is not None))
 
 
 class Manifest(Protocol):

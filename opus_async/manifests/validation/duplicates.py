@@ -69,9 +69,7 @@ class DuplicateIndex:
     def values(self, column: str, values: Collection[str]) -> bool:
         """Note different values of a column; True when that column had none of them before."""
         names = sorted(_short(f"{column}\0{value}") for value in values)  # in order they are added faster
-        added = self._database.executemany(
-            "INSERT OR IGNORE INTO cells VALUES (?)", ((name,) for name in names)
-        )
+        added = self._database.executemany("INSERT OR IGNORE INTO cells VALUES (?)", zip(names, strict=True))
         return not values or added.rowcount == len(values)
 
     def close(self) -> None:

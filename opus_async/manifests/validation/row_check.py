@@ -120,15 +120,15 @@ class RowCheck:
         except InvalidInputs as error:
             wrong += error.problems
         given: Collection[str] = ()
-        if cells is not None:
-            strays = self._binding.files.outside(cells, self._base)
-        if cells is not None and not strays:  # nothing more is told of a file that may not be read
-            try:
+        if cells is not None and not (strays := self._binding.files.outside(cells, self._base)):
+            try:  # nothing more is told of a file that may not be read
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
                 given = request.inputs.keys()
-                await self._bind(request)
+                await self._platform.bind(request)
             except InvalidInputs as error:
                 wrong += error.problems
+            except StoreUnavailable as error:
+                wrong.append(self._not_given_out(error, request))
         row = _Row(record, record.cells if cells is None else cells, key, given)
         more = [problem for check in self._more if (problem := check(record))]
         misspelt = self._near_misses(row)
@@ -161,21 +161,17 @@ class RowCheck:
         if self._unreached is not None and self._rows_unreached == rows:
             raise self._unreached
 
-    async def _bind(self, request: JobRequest) -> None:
-        """Check the inputs, with what a store tells of documents; one that it does not give out is a problem.
+    def _not_given_out(self, error: StoreUnavailable, request: JobRequest) -> InputProblem:
+        """The problem with a document that its store does not give out.
 
         Raises:
-            InvalidInputs: They do not fit, or a document cannot be had.
-            StoreUnavailable: The store of a document gives none out.
+            StoreUnavailable: The store gives none out.
         """
-        try:
-            await self._platform.bind(request)
-        except StoreUnavailable as error:
-            if not error.may_be_of_document:
-                raise
-            if not error.answered:
-                self._unreached, self._rows_unreached = error, self._rows_unreached + 1
-            raise InvalidInputs([_of_one_document(error, request)]) from None
+        if not error.may_be_of_document:
+            raise error
+        if not error.answered:
+            self._unreached, self._rows_unreached = error, self._rows_unreached + 1
+        return _of_one_document(error, request)
 
     def _of_readable(
         self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable], misspelt: Sequence[BoundColumn]
