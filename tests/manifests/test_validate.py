@@ -559,6 +559,42 @@ async def test_validation_reports_manifest_changed_while_reading(opened):
     assert found.doomed
 
 
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
+async def test_validation_tells_of_rows_before_what_ends_the_reading_behind_them(opened, rows):
+    class Changed(Listed):
+        def records(self):
+            yield from super().records()
+            raise ManifestError("m.csv was changed while it was in use")
+
+    def refuse(record: Record) -> Problem:
+        return Problem(message="no", cause="no", index=record.index)
+
+    told: list[Problem] = []
+    manifest = Changed(*({"Text": f"text {number}"} for number in range(rows)), columns=("Text",))
+    found = await listed(await opened(TEXT), manifest, checks=[refuse], on_problem=told.append)
+    assert found.rows == rows
+    assert [problem.index for problem in told if problem.is_error] == [*range(rows), None]
+
+
+async def test_validation_that_a_check_ends_leaves_no_manifest_open(opened):
+    class Open(Listed):
+        closed = False
+
+        def records(self):
+            try:
+                yield from super().records()
+            finally:
+                self.closed = True
+
+    def refuse(record: Record) -> None:
+        raise RuntimeError(record.where)
+
+    manifest = Open(*({"Text": f"text {number}"} for number in range(40)), columns=("Text",))
+    with pytest.raises(RuntimeError, match="line 2"):
+        await listed(await opened(TEXT), manifest, checks=[refuse])
+    assert manifest.closed
+
+
 # How it is done
 
 

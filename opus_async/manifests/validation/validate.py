@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from typing import Any
 
 from opus_async.arguments import FUNCTION, PRICE, Kind, checked, instance, number
@@ -38,6 +39,8 @@ KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
 _TURN = 0.02
 """Seconds of checking after which other tasks of the event loop get a turn."""
+_AHEAD = 16
+"""Rows that are read together: enough that the processor has the code that reads in its caches."""
 
 
 @checked(
@@ -216,7 +219,7 @@ class _Pass:
     def _records(self) -> Generator[Record]:
         """The rows; where the manifest cannot be read to its end, that becomes a problem of the whole."""
         try:
-            yield from self._manifest.records()
+            yield from _read_ahead(self._manifest.records())
         except ManifestError as error:
             for sentence in error.problems or (error.message,):
                 self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
@@ -291,6 +294,19 @@ class _Pass:
     def _add(self, *problems: Problem) -> None:
         for problem in problems:
             self._problems.add(problem)
+
+
+def _read_ahead(records: Iterator[Record]) -> Generator[Record]:
+    """The same rows, read some at a time; an error comes where it would, behind the rows before it."""
+    some: list[Record] = []
+    while True:
+        try:
+            some.extend(islice(records, _AHEAD))
+        finally:
+            yield from some
+        if not some:
+            return
+        some.clear()
 
 
 def _of_the_whole(message: str, severity: Severity, cause: str | None = None) -> Problem:
