@@ -103,5 +103,5 @@ def _may_be_remote(value: Any) -> bool:
     if isinstance(value, str):  # most values are, and this is asked for each
         return value.find("://", 0, _SCHEME_ENDS_BY) > 0
     if isinstance(value, list | tuple):
-        return any(_may_be_remote(item) for item in value)
+        return any(map(_may_be_remote, value))
     return isinstance(value, RemoteFile)

@@ -194,7 +194,7 @@ def _needs_copy(value: Any) -> bool:
     if isinstance(value, str):  # most values are, and this is asked for each
         return False
     if isinstance(value, list | tuple):
-        return any(_needs_copy(item) for item in value)
+        return any(map(_needs_copy, value))
     return is_upload(value) and file_behind(value) is None
 
 
