@@ -39,8 +39,8 @@ KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
 _TURN = 0.02
 """Seconds of checking after which other tasks of the event loop get a turn."""
-_AHEAD = 16
-"""Rows that are read together: enough that the processor has the code that reads in its caches."""
+_TOGETHER = 16
+"""Rows that are read together, and then checked: the processor keeps the code of each part in its caches."""
 
 
 @checked(
@@ -163,6 +163,8 @@ class _Pass:
         self._first_uncertain = ""
         self._fills_input = False
         """Whether a row fills an input, or might if it could be read."""
+        self._found: dict[str, None] = {}
+        """The columns met so far, where the manifest does not name them."""
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -170,20 +172,13 @@ class _Pass:
 
     async def run(self, on_progress: Callable[[int], object]) -> None:
         """Check the columns, each row, and then what only the whole tells."""
-        found: dict[str, None] = {}
         if self.columns:
             self._add(*self._binding.problems(self.columns))
         turn = time.monotonic()
         on_progress(0)
-        with closing(self._records()) as records:
+        with closing(self._noted()) as records:
             async for record in looked_up(records, self._binding, self._manifest.base):
                 self.rows += 1
-                if not self._fills_input:  # one row is enough to tell
-                    readable = not record.unreadable
-                    self._fills_input = not (readable and self._binding.fills_no_input(record.cells))
-                if not self.columns:
-                    found.update(dict.fromkeys(record.columns))
-                self._hints.note(record.cells)
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
                     on_progress(self.rows)
@@ -193,7 +188,7 @@ class _Pass:
         self._check.raise_if_all_unreached(self.rows)
         self.proposed_key = None if self._keys is None else self._keys.column
         if self.rows and not self.columns:
-            self.columns = tuple(found)
+            self.columns = tuple(self._found)
             self._add(*self._binding.problems(self.columns, per_row_columns=True))
         if self.rows and not self._fills_input and self._binding.workflow.inputs:
             self._add(self._fills_nothing())
@@ -216,10 +211,26 @@ class _Pass:
             "object, not in one inside of it",
         )
 
-    def _records(self) -> Generator[Record]:
+    def _noted(self) -> Generator[Record]:
+        """The rows, looked at for what only the whole tells."""
+        for some in self._read():
+            for record in some:
+                self._note(record)
+            yield from some
+
+    def _note(self, record: Record) -> None:
+        if not self._fills_input:  # one row is enough to tell
+            readable = not record.unreadable
+            self._fills_input = not (readable and self._binding.fills_no_input(record.cells))
+        if not self.columns:
+            self._found.update(dict.fromkeys(record.columns))
+        self._hints.note(record.cells)
+        self._note_keys(record.cells)
+
+    def _read(self) -> Generator[Sequence[Record]]:
         """The rows; where the manifest cannot be read to its end, that becomes a problem of the whole."""
         try:
-            yield from _read_ahead(self._manifest.records())
+            yield from _read_together(self._manifest.records())
         except ManifestError as error:
             for sentence in error.problems or (error.message,):
                 self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
@@ -234,7 +245,6 @@ class _Pass:
             self._keys.add(cells)
 
     async def _row(self, record: Record) -> None:
-        self._note_keys(record.cells)
         checked = await self._check.check(record)
         self._add(*checked.problems)
         for path in checked.outside:
@@ -296,17 +306,16 @@ class _Pass:
             self._problems.add(problem)
 
 
-def _read_ahead(records: Iterator[Record]) -> Generator[Record]:
-    """The same rows, read some at a time; an error comes where it would, behind the rows before it."""
-    some: list[Record] = []
+def _read_together(records: Iterator[Record]) -> Generator[Sequence[Record]]:
+    """The rows, some at a time; an error comes behind the rows before it."""
     while True:
+        some: list[Record] = []
         try:
-            some.extend(islice(records, _AHEAD))
+            some.extend(islice(records, _TOGETHER))
         finally:
-            yield from some
+            yield some
         if not some:
             return
-        some.clear()
 
 
 def _of_the_whole(message: str, severity: Severity, cause: str | None = None) -> Problem:
