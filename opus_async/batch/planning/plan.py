@@ -145,12 +145,13 @@ async def _row(
     elif binding.fills_no_input(record.cells):
         problem = problem or NO_INPUT
     try:
-        given_key(binding, record.cells)
         if problem is None:
             binding.files.refuse_outside(record.cells, base)
             if binding.files.any_remote(record.cells, base):
                 await binding.look_up_globs(record.cells, base)
-            cells = binding.expand_globs(record.cells, base)
+            expanded = binding.expand_globs(record.cells, base)
+            given_key(binding, expanded)
+            cells = expanded
             binding.files.refuse_outside(cells, base)
             if named := binding.files.of_row(cells, base):
                 files = {path: await _digest(path, digests, store) for path in named}
