@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import heapq
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from opus_async.batch.ledger.reader import CAUSE, LedgerReader
 from opus_async.batch.ledger.stored import failure_reason
@@ -23,7 +25,6 @@ SELECT session, coalesce(json_extract(data, '$.requests'), 0), coalesce(json_ext
        coalesce(json_extract(data, '$.throttled'), 0), coalesce(json_extract(data, '$.uploaded_bytes'), 0)
 FROM samples WHERE id IN (SELECT max(id) FROM samples GROUP BY session)
 """
-_COMPLETED = "state = 'completed'"
 _WHOLE = """(started_at IS NULL OR session IS NULL
      OR started_at >= (SELECT began_at FROM sessions WHERE sessions.id = rows.session))"""
 """Of a row that one session followed from its beginning on. Of others only the last session left timings: a
@@ -31,10 +32,10 @@ job that was ordered an hour before seems to have run for the seconds in which i
 _AGAIN = "SELECT coalesce(sum(attempts > 1), 0), coalesce(sum(orders > 1), 0) FROM rows"
 _IDENTICAL = "SELECT count(digest) - count(DISTINCT digest) FROM rows"
 _ENDS = "SELECT session, ended_at, state = 'completed' FROM rows WHERE ended_at IS NOT NULL"
-_STAGES = """
-SELECT DISTINCT json_each.key
-FROM (SELECT timings FROM rows WHERE timings IS NOT NULL LIMIT 1000) AS some, json_each(some.timings)
-"""
+_TIMES = f"""
+SELECT id, coalesce(position, -1), timings, state = 'completed', ended_at IS NOT NULL, {_WHOLE}
+FROM rows WHERE timings IS NOT NULL
+"""  # noqa: S608 - words of ours, no values
 _ROW = (
     "rows.position, rows.location, rows.key, rows.state, rows.remote_id, rows.decided_by, "
     f"substr(rows.error, 1, {_ERROR_CHARS})"
@@ -45,10 +46,7 @@ WHERE {CAUSE} = ?
   AND state IN ('failed', 'cancelled', 'timed_out', 'unknown')
 ORDER BY position, id LIMIT ?
 """  # noqa: S608 - names of ours
-_SLOWEST = f"""
-SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0 AND {_WHOLE}
-ORDER BY json_extract(timings, '$.{TOTAL}') DESC, position LIMIT ?
-"""  # noqa: S608 - words of ours, no values
+_SLOW = f"SELECT {_ROW}, rows.timings FROM rows WHERE id = ?"  # noqa: S608 - words of ours, no values
 _RESULTS_SIZE = "SELECT coalesce(sum(result_length), 0) FROM rows WHERE state = 'completed'"
 _RESULTS = """
 SELECT position, key, result_offset, result_length, result_digest FROM rows
@@ -104,6 +102,22 @@ class SlowRow:
     seconds: float
     stage: str
     stage_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowTimes:
+    """How long rows took that one session followed from beginning to end.
+
+    Attributes:
+        stages: Stage -> how long rows were in it, in the platform's order; exact, at 8 bytes a value.
+        slowest: The rows that took longest.
+        in_part: How many rows of the same kind were begun in one session and ended in another: nobody timed
+            all of them.
+    """
+
+    stages: Mapping[str, array[float]]
+    slowest: Sequence[SlowRow]
+    in_part: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,40 +189,39 @@ class ReportQueries(LedgerReader):
         for session, at, completed in self._select(_ENDS):
             yield session, at, bool(completed)
 
-    def stage_seconds(self, *, completed: bool) -> Mapping[str, array[float]]:
-        """Stage -> how long rows were in it, in the platform's order; exact, at 8 bytes a value.
-
-        Rows that more than one session followed are left out: see :meth:`timed_in_part`.
+    def row_times(self, *, completed: bool, slowest: int) -> RowTimes:
+        """How long rows took.
 
         Args:
             completed: Whether only rows that completed are asked; else all that ended.
+            slowest: So many of the rows that took longest, however they stand.
         """
-        told = list(self.meta.stages)
-        names = list(dict.fromkeys((*told, *(name for (name,) in self._select(_STAGES)))))
-        if not names:
-            return {}
-        values = {name: array("d") for name in names}
-        columns = ", ".join("json_extract(timings, ?)" for _ in names)
-        statement = f"SELECT {columns} FROM rows WHERE {_timed(completed=completed)} AND {_WHOLE}"  # noqa: S608 - names of ours
-        for found in self._select(statement, tuple(f'$."{name}"' for name in names)):
-            for seconds, kept in zip(found, values.values(), strict=True):
-                if seconds is not None:
-                    kept.append(seconds)
-        return {name: kept for name, kept in values.items() if kept}
-
-    def timed_in_part(self, *, completed: bool) -> int:
-        """How many rows of the same kind were begun in one session and ended in another: nobody timed all."""
-        chosen = _timed(completed=completed)
-        (count,) = self._one(f"SELECT count(*) FROM rows WHERE {chosen} AND NOT {_WHOLE}")  # noqa: S608 - names of ours
-        return int(count)
+        stages = {name: array("d") for name in self.meta.stages}
+        in_part = 0
+        longest: list[tuple[float, int, int]] = []
+        with self._explained():
+            for row, index, told, is_completed, ended, whole in self._select(_TIMES):
+                timings: dict[str, float] = from_json(told)
+                asked = is_completed if completed else ended
+                for name, seconds in timings.items():
+                    if name not in stages:
+                        stages[name] = array("d")
+                    if asked and whole:
+                        stages[name].append(seconds)
+                if whole and (total := timings.get(TOTAL, 0.0)) > 0:
+                    add = heapq.heappush if len(longest) < slowest else heapq.heappushpop
+                    add(longest, (total, -index, -row))
+                if asked and whole == 0:  # it is NULL where nothing is known of the session
+                    in_part += 1
+        return RowTimes(
+            stages={name: seconds for name, seconds in stages.items() if seconds},
+            in_part=in_part,
+            slowest=[self._slow(-row) for _, _, row in sorted(longest, reverse=True)],
+        )
 
     def examples(self, cause: str, limit: int) -> list[Example]:
         """The first rows that did not complete for one reason."""
         return [_example(row) for row in self._select(_EXAMPLES, (cause, limit))]
-
-    def slowest(self, limit: int) -> list[SlowRow]:
-        """The rows that took longest, of those that one session followed from beginning to end."""
-        return [_slow(row) for row in self._select(_SLOWEST, (limit,))]
 
     def results_size(self) -> int:
         """Bytes of the results of all rows."""
@@ -241,25 +254,19 @@ class ReportQueries(LedgerReader):
         """Result files that were downloaded."""
         return Downloads(*self._one(_DOWNLOADS))
 
+    def _slow(self, row: int) -> SlowRow:
+        *found, told = next(self._select(_SLOW, (row,)))
+        timings: dict[str, float] = from_json(told)
+        total = timings.pop(TOTAL)
+        stage = max(timings, key=lambda name: timings[name], default="")
+        return SlowRow(_example(tuple(found)), total, stage, timings.get(stage, 0.0))
+
     def _one(self, statement: str) -> tuple[Any, ...]:
         (found,) = self._select(statement)
         return found
-
-
-def _timed(*, completed: bool) -> str:
-    """Which rows are timed, in SQL."""
-    return f"{_COMPLETED if completed else 'ended_at IS NOT NULL'} AND timings IS NOT NULL"
 
 
 def _example(values: tuple[Any, ...]) -> Example:
     index, location, key, state, job_id, decided_by, error = values
     reason = failure_reason(RowState(state), decided_by, error)
     return Example(index, location, key, RowState(state), job_id, reason)
-
-
-def _slow(values: tuple[Any, ...]) -> SlowRow:
-    *row, told = values
-    timings: dict[str, float] = json.loads(told)
-    total = timings.pop(TOTAL)
-    stage = max(timings, key=lambda name: timings[name], default="")
-    return SlowRow(_example(tuple(row)), total, stage, timings.get(stage, 0.0))

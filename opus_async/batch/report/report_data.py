@@ -236,8 +236,8 @@ def load(directory: Path) -> ReportData:
         sessions = _sessions(ledger, now, at_work=process is not None)
         spans = [session.span for session in sessions]
         timed = "completed" if counts.completed else "ended"
-        seconds = ledger.stage_seconds(completed=timed == "completed")
-        stages = {name: Distribution.of(each) for name, each in seconds.items()}
+        times = ledger.row_times(completed=timed == "completed", slowest=SLOWEST)
+        stages = {name: Distribution.of(each) for name, each in times.stages.items()}
         groups = _groups(ledger)
         ends = EventBins(spans)
         for session, at, completed in ledger.ends():
@@ -260,14 +260,14 @@ def load(directory: Path) -> ReportData:
             identical=ledger.identical(),
             sessions=sessions,
             timed=timed,
-            timed_in_part=ledger.timed_in_part(completed=timed == "completed"),
+            timed_in_part=times.in_part,
             run_time=_run_time(ledger.meta.stages, stages),
             row_time=stages.pop(TOTAL, None),
             stages=stages,
             groups=groups[:GROUPS],
             other_causes=len(groups[GROUPS:]),
             other_failures=sum(group.count for group in groups[GROUPS:]),
-            slowest=ledger.slowest(SLOWEST),
+            slowest=times.slowest,
             ends=list(ends),
             column_seconds=ends.width,
             in_flight=in_flight,

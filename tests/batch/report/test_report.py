@@ -395,6 +395,12 @@ def test_report_stage_times_follow_platform_order(tmp_path):
     assert places == sorted(places)
 
 
+def test_report_times_stage_that_only_a_late_row_went_through(tmp_path):
+    rare = {"watch": 2.0, "strange": 1.0, "total": 3.0}
+    made = make_ledger(tmp_path / "b", rows=[*rows(completed=1000), {"timings": rare}])
+    assert "strange11 s1 s1 s" in page_of(made).said
+
+
 @pytest.mark.parametrize(("extra", "included"), [({}, True), ({"parked": 3.0}, True), ({"turn": 3.0}, False)])
 def test_report_says_that_stages_include_waiting_unless_that_is_a_stage(tmp_path, extra, included):
     row = {"timings": {"watch": 2.0, **extra, "total": 9.0}}
