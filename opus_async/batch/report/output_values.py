@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,9 @@ _MOST_NAMES = 200
 _REPEATED = 2
 """Rows to a value, on average: an output that is different for each row is none to be counted."""
 
-_Value = tuple[type, Any]
+_Word = str | tuple[type, Any]
+"""A text, or a value that is none with its type: true is no 1."""
+_YES_AND_NO = {(bool, True), (bool, False)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class OutputCounter:
     """Counts the values of outputs, row by row; its memory does not follow the number of rows."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, Counter[_Value] | None] = {}
+        self._counts: dict[str, dict[_Word, int] | None] = {}
 
     def add(self, outputs: Mapping[str, Any]) -> None:
         """Count the outputs of one more row."""
@@ -49,19 +50,19 @@ class OutputCounter:
             if counts is None:
                 if name in self._counts or len(self._counts) >= _MOST_NAMES:
                     continue
-                counts = self._counts[name] = Counter()
+                counts = self._counts[name] = {}
             word = _word(value)
             if word is not None:
-                counts[word] += 1
+                counts[word] = counts.get(word, 0) + 1
             if word is None or len(counts) > FEW:
                 self._counts[name] = None  # from now on it is passed over
 
     def found(self) -> list[OutputValues]:
         """Outputs with few values, in the order in which they appeared."""
         return [
-            OutputValues(name, [(_text(value), rows) for (_, value), rows in counts.most_common()], total)
+            OutputValues(name, [(_text(word), rows) for word, rows in _most_common(counts)], total)
             for name, counts in self._counts.items()
-            if counts and (total := counts.total()) >= _REPEATED * _different(counts)
+            if counts and (total := sum(counts.values())) >= _REPEATED * _different(counts)
         ]
 
 
@@ -73,22 +74,26 @@ def count_values(results: Iterable[Mapping[str, Any]]) -> list[OutputValues]:
     return counter.found()
 
 
-def _different(counts: Counter[_Value]) -> int:
+def _most_common(counts: Mapping[_Word, int]) -> list[tuple[_Word, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _different(counts: Mapping[_Word, int]) -> int:
     """How many different values there are; yes and no always may be counted."""
-    return 1 if all(kind is bool for kind, _ in counts) else len(counts)
+    return 1 if counts.keys() <= _YES_AND_NO else len(counts)
 
 
-def _word(value: Any) -> _Value | None:
-    """What is counted as the same value: true is no 1, and null says as much as an empty text.
+def _word(value: Any) -> _Word | None:
+    """What is counted as the same value: null says as much as an empty text.
 
     None for a value that cannot be one of few: a long text, a list, an object.
     """
     if isinstance(value, str):
-        return (str, value.strip()) if len(value) <= _LONG else None
+        return value.strip() if len(value) <= _LONG else None
     if value is None:
-        return (str, "")
+        return ""
     return None if isinstance(value, (list, dict)) else (type(value), value)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _text(word: _Word) -> str:
+    return word if isinstance(word, str) else json.dumps(word[1])
