@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from pydantic_core import from_json
+
 from opus_async.batch.ledger import database
 from opus_async.batch.ledger.decisions import known_started
 from opus_async.batch.ledger.migrations import HAS_ALIAS, show_current_columns
@@ -287,7 +289,7 @@ class LedgerReader:
                 raise to_ledger_error(error, self.directory / RESULTS) from None
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
         if hashlib.sha256(line).hexdigest() == digest:
-            result: dict[str, Any] = json.loads(line.decode())  # of bytes it would guess the encoding
+            result = _parsed(line)
             if result["key"] == key:
                 return result
         raise LedgerError(
@@ -346,3 +348,12 @@ class LedgerReader:
             raise to_ledger_error(error, self._path) from None
         except ValueError as error:
             raise LedgerError(f"{self._path} holds what this version cannot read ({error})") from None
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """What a line of ``results.jsonl`` holds."""
+    try:
+        result: dict[str, Any] = from_json(line)
+    except ValueError:  # half of a surrogate pair, or hundreds of levels of nesting
+        result = json.loads(line.decode())  # of bytes it would guess the encoding
+    return result

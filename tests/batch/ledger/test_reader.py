@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -184,6 +185,19 @@ def test_ledger_reader_result_is_the_recorded_line(tmp_path):
         assert ledger.result_of(third)["outputs"] == {"Sum": 2}
         assert ledger.result_of(first)["outputs"] == {"Verdict": "grün"}
         assert ledger.result_of(failed_row) is None
+
+
+@pytest.mark.parametrize("written", [r'"\ud800"', "[" * 500 + "]" * 500], ids=["half", "deep"])
+def test_ledger_reader_reads_half_surrogates_and_deep_values_of_results(tmp_path, written):
+    make_ledger(tmp_path, rows=[{"outputs": {"A": ""}}])
+    line = (tmp_path / RESULTS).read_bytes().replace(b'""', written.encode())
+    (tmp_path / RESULTS).write_bytes(line)
+    with closing(sqlite3.connect(tmp_path / LEDGER)) as connection, connection:
+        place = (len(line), hashlib.sha256(line).hexdigest())
+        connection.execute("UPDATE rows SET result_length = ?, result_digest = ?", place)
+    with LedgerReader(tmp_path) as ledger:
+        (row,) = ledger.rows()
+        assert ledger.result_of(row)["outputs"] == {"A": json.loads(written)}
 
 
 @pytest.mark.parametrize("damage", ["edited", "cut", "gone"])
