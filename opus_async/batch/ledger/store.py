@@ -16,7 +16,7 @@ from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
-from opus_async.batch.ledger.transitions import ID_CONFLICTS, TAKE_STEPS, Step, drop_redundant
+from opus_async.batch.ledger.transitions import ID_CONFLICTS, TAKE_STEPS, Step, join
 from opus_async.batch.rows import RowState
 from opus_async.disk import sync_path
 from opus_async.errors import LedgerError
@@ -87,19 +87,23 @@ class Store:
         """The connection to the database; steps taken so far are written first."""
         assert self._connection is not None  # noqa: S101 - whoever makes a store connects it
         if self._steps:
-            steps, self._steps = self._steps, []
-            self._connection.execute(TAKE_STEPS, (json.dumps(drop_redundant(steps)),))
-            if self._claims:
-                self._settle_claims(self._connection)
+            self._write_steps(self._connection)
         return self._connection
 
-    def _settle_claims(self, connection: sqlite3.Connection) -> None:
+    def _write_steps(self, connection: sqlite3.Connection) -> None:
+        steps, begun = join(self._steps)
+        self._steps = []
+        connection.execute(TAKE_STEPS, (json.dumps(steps),))
+        if not self._claims:
+            return
         claims, self._claims = self._claims, {}
-        refused = connection.execute(_CONFLICTS).fetchall()
+        refused = [row for (row,) in connection.execute(_CONFLICTS)]
         if refused:
             connection.execute(_FORGET_CONFLICTS)
-        for (row,) in refused:
-            claims[row].refused = True
+            for row in refused:
+                claims[row].refused = True
+            lost = [begun[row] for row in refused if row in begun]
+            connection.execute(TAKE_STEPS, (json.dumps(lost),))
 
     @property
     def results(self) -> ResultsFile:

@@ -97,18 +97,23 @@ _JOB_CREATED = _Transition(
 
 
 def start_intent(row: int, when: When, remote_id: str, generation: str, world: SessionWorld) -> Step:
-    """The order to start is about to leave; ignored if its id is another job's (:data:`ID_CONFLICTS`)."""
-    return ("start_intent", row, *when, encode(remote_id), generation, *world)
+    """The order to start is about to leave; ignored if its id is another job's (:data:`ID_CONFLICTS`).
+
+    Its last value is for :func:`join`: when the row was begun, if this step is to record that, too.
+    """
+    return ("start_intent", row, *when, encode(remote_id), generation, *world, None)
 
 
 ID_CONFLICTS = "id_conflicts"
 """A temporary table of rows whose job id is another job's: their order was ignored, and must not leave."""
 _START_INTENT = _Transition(
-    ("at", "session", "remote_id", "generation", "world", "place"),
+    ("at", "session", "remote_id", "generation", "world", "place", "begun_at"),
     f"""
     {_CLAIM}
     UPDATE rows SET state = 'ordering', session = :session, remote_id = :remote_id, generation = :generation,
-        orders = orders + 1, ordered_at = :at
+        orders = orders + 1, ordered_at = :at,
+        attempts = attempts + (started_at IS NULL AND :begun_at IS NOT NULL),
+        started_at = coalesce(started_at, :begun_at)
     WHERE id = :row AND {_ID_BELONGS_TO_ROW};
     INSERT INTO history (at, session, row, state) SELECT :at, :session, :row, 'ordering' WHERE changes();
     INSERT OR IGNORE INTO {ID_CONFLICTS} (row) SELECT :row WHERE NOT changes();
@@ -286,10 +291,35 @@ _REMEMBER = """
 _NAMED = re.compile(r":(\w+)")
 
 
-def drop_redundant(steps: Sequence[Step]) -> list[Step]:
-    """Drop ``job_created`` steps that a ``start_intent`` of the same row in this group supersedes."""
-    ordered = {step[1] for step in steps if step[0] == "start_intent"}
-    return [step for step in steps if step[0] != "job_created" or step[1] not in ordered]
+class Joined(NamedTuple):
+    """The steps of a group, without those that another one records as well.
+
+    Attributes:
+        steps: What is left.
+        begun: By row, the ``begun`` steps left to a ``start_intent``: to be taken if that is ignored.
+    """
+
+    steps: Sequence[Step]
+    begun: Mapping[int, Step]
+
+
+def join(steps: Sequence[Step]) -> Joined:
+    """Let ``start_intent`` record what ``begun`` and ``job_created`` before it say of the same row."""
+    to_be_ordered = {step[1] for step in steps if step[0] == "start_intent"}
+    left: list[Step] = []
+    begun: dict[int, Step] = {}
+    for step in steps:
+        name, row = step[0], step[1]
+        if row not in to_be_ordered:
+            left.append(step)
+        elif name == "start_intent":
+            to_be_ordered.remove(row)
+            left.append((*step[:-1], begun[row][2]) if row in begun else step)
+        elif name == "begun":
+            begun[row] = step
+        elif name != "job_created":
+            left.append(step)
+    return Joined(left, begun)
 
 
 TAKE_STEPS = """

@@ -567,6 +567,26 @@ async def test_ledger_gives_job_id_claimed_by_two_rows_to_the_first(tmp_path):
             await ledger.ordering(rows[1], "same", "v0")
 
 
+@pytest.mark.parametrize("in_one_commit", [True, False])
+async def test_ledger_row_is_begun_when_it_was_even_if_its_order_is_refused(tmp_path, in_one_commit):
+    hands = Hands()
+    async with created(tmp_path, 2, clock=hands.clock()) as ledger:
+        session = await ledger.begin_session({})
+        rows = await take(ledger, 2)
+        for row in rows:
+            await ledger.journal.begun(row.held)
+            await ledger.journal.job_created(row.held, "same", "v0")
+        if not in_one_commit:
+            await flushed(ledger)
+        hands.go_on(5)
+        ordering = (ledger.ordering(row, "same", "v0") for row in rows)
+        ordered = await asyncio.gather(*ordering, return_exceptions=True)
+        assert [type(each) for each in ordered] == [type(None), IdTaken]
+    asked = ("started_at", "attempts", "session", "ordered_at")
+    assert columns(tmp_path, "key-0", *asked) == (START, 1, session, START + 5)
+    assert columns(tmp_path, "key-1", *asked) == (START, 1, session, None)
+
+
 async def test_ledger_rows_with_jobs_of_other_host_or_workflow_are_elsewhere(tmp_path):
     here = {"host": "here", "workflow_id": "w", "live_version": 1}
     async with created(tmp_path, 2) as ledger:
