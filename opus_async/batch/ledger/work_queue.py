@@ -24,10 +24,10 @@ LONGEST_REST = 3600.0
 taken for it: to poll once too often costs one request."""
 
 _ROWS = """
-SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
-                                   status, orders, attempts, started_at, waiting_since, timings, retried_from,
-                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias,
-                                   location))
+SELECT json_group_array(json_array(rows.id, position, key, json(cells.cells), state, rows.remote_id,
+                                   generation, status, orders, attempts, started_at, waiting_since,
+                                   json(timings), retried_from, jobs.world, jobs.digest IS NOT rows.digest,
+                                   jobs.start_doubt, jobs.alias, location))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
@@ -227,7 +227,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         id=row,
         index=position,
         key=key,
-        cells=json.loads(cells),
+        cells=cells,
         state=RowState(state),
         remote_id=remote_id,
         alias=alias,
@@ -238,7 +238,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         attempts=attempts + (started_at is None),  # it is counted as it is taken up
         started_at=started_at,
         waiting_since=waiting_since,
-        timings=json.loads(timings) if timings else {},
+        timings=timings or {},
         retried_from=None if retried_from is None else RowState(retried_from),
         elsewhere=remote_id is not None and to is not None and world not in to.same,
         other_inputs=world is not None and bool(other_inputs),
