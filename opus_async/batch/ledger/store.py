@@ -16,7 +16,7 @@ from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
-from opus_async.batch.ledger.transitions import ID_CONFLICTS, TAKE_STEPS, Step, join
+from opus_async.batch.ledger.transitions import ID_CONFLICTS, Step, join, take
 from opus_async.batch.rows import RowState
 from opus_async.disk import sync_path
 from opus_async.errors import LedgerError
@@ -93,7 +93,7 @@ class Store:
     def _write_steps(self, connection: sqlite3.Connection) -> None:
         steps, begun = join(self._steps)
         self._steps = []
-        connection.execute(TAKE_STEPS, (json.dumps(steps),))
+        take(steps, connection)
         if not self._claims:
             return
         claims, self._claims = self._claims, {}
@@ -102,8 +102,7 @@ class Store:
             connection.execute(_FORGET_CONFLICTS)
             for row in refused:
                 claims[row].refused = True
-            lost = [begun[row] for row in refused if row in begun]
-            connection.execute(TAKE_STEPS, (json.dumps(lost),))
+            take([begun[row] for row in refused if row in begun], connection)
 
     @property
     def results(self) -> ResultsFile:

@@ -12,8 +12,11 @@ view tell SQLite what each means.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.rows import RowResult
@@ -231,7 +234,7 @@ def finished(row: int, when: When, ending: RowResult, line: ResultLine | None) -
         "finished",
         row,
         *when,
-        ending.state,
+        ending.state.value,
         ending.stage,
         encode(ending.status),
         encode(ending.remote_id),
@@ -322,10 +325,15 @@ def join(steps: Sequence[Step]) -> Joined:
     return Joined(left, begun)
 
 
-TAKE_STEPS = """
+_TAKE_STEPS = """
 INSERT INTO step (name, row, step)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), value FROM json_each(?)
 """
+
+
+def take(steps: Sequence[Step], connection: sqlite3.Connection) -> None:
+    """Write steps, in order."""
+    connection.execute(_TAKE_STEPS, (to_json(steps).decode(),))
 
 
 def temp_schema() -> list[str]:
