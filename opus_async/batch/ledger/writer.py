@@ -69,6 +69,8 @@ class Writer:
         self._anything = threading.Event()
         self._urgent = threading.Event()
         self._at_once = threading.Event()
+        self._oldest = 0.0
+        """When the first that is queued came, by the monotonic clock."""
         self._last_commit = 0.0
         self._spent = 0.0
         """Seconds of a processor that commits took, less what their share has given back since."""
@@ -187,6 +189,7 @@ class Writer:
 
     def _wake(self) -> None:
         if not self._anything.is_set():
+            self._oldest = time.monotonic()
             self._anything.set()
         if len(self._queue) >= FULL_GROUP:
             self._at_once.set()
@@ -233,9 +236,10 @@ class Writer:
     def _next(self) -> list[Step | _Operation]:
         """Wait for the next group; it may be empty."""
         if not self._stopping:
+            # The longest wait is the first: after it there is, as a rule, nothing left to be woken up for.
+            _wait_until(self._at_once, self._last_commit + self._interval())
             self._anything.wait()
-            self._urgent.wait(SUBMITTED_WAIT)
-            self._at_once.wait(max(0.0, self._last_commit + self._interval() - time.monotonic()))
+            _wait_until(self._urgent, self._oldest + SUBMITTED_WAIT)
         now = time.monotonic()
         self._spent = max(0.0, self._spent - (now - self._last_commit) * CPU_SHARE)
         self._last_commit = now
@@ -275,6 +279,11 @@ class Writer:
     def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _wait_until(event: threading.Event, moment: float) -> None:
+    """Wait for an event, up to a moment of the monotonic clock."""
+    event.wait(max(0.0, moment - time.monotonic()))
 
 
 async def _to_its_end(future: asyncio.Future[Any]) -> None:
