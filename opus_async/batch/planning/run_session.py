@@ -96,14 +96,16 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
     )
     _tell_goal(setup)
     with client.metering(setup.progress), client.listening(Only(setup.progress, RARE)):
-        counts = await work(setup)
+        counts, summary = await work(setup)
+    if summary is None:
+        summary = await asyncio.to_thread(summarise, setup.directory)
     reason = reason_of(setup, counts)
     return BatchResult(
         directory=setup.directory,
         counts=counts,
         exit_code=session_exit_code(reason, counts),
         ended_because=ended_because(reason),
-        summary=await asyncio.to_thread(summarise, setup.directory),
+        summary=summary,
         error=reason.error if reason else None,
     )
 

@@ -236,7 +236,8 @@ class LocalShardRunner:
 
     def _start(self, task: RowTask, then: Callable[[RowTask, asyncio.Task[None]], None]) -> None:
         task.working = working = start(f"opus_async row {task.index}", self._work, task)
-        working.add_done_callback(partial(then, task))  # also when cancelled before its first step
+        # Also when cancelled before its first step. Without a context given, it would make a copy of one.
+        working.add_done_callback(partial(then, task), context=self._context)
 
     def _has_begun(self, task: RowTask, working: asyncio.Task[None]) -> None:
         self._begun.release()

@@ -103,7 +103,7 @@ class RowRunner:
             How it ended; the run of its job while that is watched, to go on with it when it is ready; None
             when the row is parked, put aside or given back.
         """
-        waits = Waits()
+        waits: Waits | None = None  # most rows meet no shortage
         while True:
             try:
                 return await self._run(task)
@@ -116,6 +116,7 @@ class RowRunner:
                 if shortage is None:
                     return await self._result_of_error(task, error)
                 failure = error
+            waits = waits or Waits()
             if not await self._wait_out_shortage(task, shortage, failure, waits):
                 return None
 

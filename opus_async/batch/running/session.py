@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from opus_async.batch import report
 from opus_async.batch.choices import FINISHED
@@ -141,11 +141,20 @@ class _Totals:
         self._progress.add(report.events)
 
 
-async def work(setup: SessionSetup) -> Counts:
-    """Work on the batch until nothing is left to do or the control ends it; then close the ledger.
+class SessionOutcome(NamedTuple):
+    """How a batch stands after a session.
 
-    Returns:
-        How many rows are in each state.
+    Attributes:
+        counts: How many rows are in each state.
+        summary: What ``summary.json`` says; None where it could not be written.
+    """
+
+    counts: Counts
+    summary: dict[str, Any] | None
+
+
+async def work(setup: SessionSetup) -> SessionOutcome:
+    """Work on the batch until nothing is left to do or the control ends it; then close the ledger.
 
     Cancelling it gives everything back as it stands, and closes the ledger all the same.
     """
@@ -160,8 +169,8 @@ async def work(setup: SessionSetup) -> Counts:
         control.end(ShutdownMode.CANCEL, Reason(StopKind.CANCELLED, Exit.INTERRUPTED))
         raise
     finally:
-        counts = await _end(setup, totals.report)
-    return counts
+        outcome = await _end(setup, totals.report)
+    return outcome
 
 
 async def _run(setup: SessionSetup, totals: _Totals) -> None:
@@ -244,7 +253,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
 # The end
 
 
-async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
+async def _end(setup: SessionSetup, report: ShardReport) -> SessionOutcome:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
     counts = setup.store.counts()
     reason = reason_of(setup, counts)
@@ -258,8 +267,7 @@ async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
             )
     finally:
         await setup.store.close()
-    await asyncio.to_thread(write_reports, setup.directory, setup.notice)
-    return counts
+    return SessionOutcome(counts, await asyncio.to_thread(write_reports, setup.directory, setup.notice))
 
 
 def reason_of(setup: SessionSetup, counts: Counts) -> Reason | None:
@@ -288,10 +296,16 @@ def session_exit_code(reason: Reason | None, counts: Counts) -> Exit:
     return first_of(codes)
 
 
-def write_reports(directory: Path, notice: Notify) -> None:
-    """Write failures.jsonl, summary.json and the report; all can be made again, so a failure is only told."""
+def write_reports(directory: Path, notice: Notify) -> dict[str, Any] | None:
+    """Write failures.jsonl, summary.json and the report; all can be made again, so a failure is only told.
+
+    Returns:
+        The summary; None where it could not be written.
+    """
+    written: dict[Callable[[Path], Any], Any] = {}
     for write in (failures.write, summary.write, report.write):
         try:
-            write(directory)
+            written[write] = write(directory)
         except (OSError, OpusError) as error:
             notice(f"{write.__module__.rpartition('.')[2]} could not be written: {error}")
+    return written.get(summary.write)
