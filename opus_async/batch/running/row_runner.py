@@ -105,8 +105,14 @@ class RowRunner:
         """
         waits: Waits | None = None  # most rows meet no shortage
         while True:
+            run, task.watched = task.watched, None
             try:
-                return await self._run(task)
+                try:
+                    come_to = await (self._begin(task) if run is None else self._lifecycle.go_on(run))
+                except Superseded:
+                    await task.begin_anew()
+                    come_to = await self._begin(task)
+                return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
             except (JobTakenAway, LedgerError):
                 raise
             except JobHandedBack:
@@ -158,15 +164,6 @@ class RowRunner:
         age = asyncio.get_running_loop().time() - task.ordered_at
         return median(self._run_times) - age <= seconds
 
-    async def _run(self, task: RowTask) -> RowResult | JobRun | None:
-        run, task.watched = task.watched, None
-        try:
-            come_to = await (self._begin(task) if run is None else self._lifecycle.go_on(run))
-        except Superseded:
-            await task.begin_anew()
-            come_to = await self._begin(task)
-        return come_to if isinstance(come_to, JobRun) else await self._result(task, come_to)
-
     async def _result(self, task: RowTask, outcome: JobOutcome) -> RowResult | None:
         row = task.handed_out
         if isinstance(outcome.error, JobPaused):
@@ -188,11 +185,12 @@ class RowRunner:
 
     async def _begin(self, task: RowTask) -> JobOutcome | JobRun:
         row = task.row
-        if row.is_new and self._suspects.any_given_up:
+        is_new = row.is_new
+        if is_new and self._suspects.any_given_up:
             self._refuse_given_up(row)
         recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
-        if row.is_new:
+        if is_new:
             found = await self.check_files(row)
             if found:
                 task.stores = {store_of(file.url) for file in found}
@@ -315,7 +313,7 @@ def _no_more(shortage: str) -> OpusError:
 
 def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     """What is known of the job that a row has."""
-    if row.is_new and row.remote_id is None:
+    if row.state is RowState.PLANNED and row.remote_id is None:
         return NEW_JOB
     retry = None
     if row.asks_first:
