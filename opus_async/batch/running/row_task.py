@@ -95,7 +95,7 @@ class RowTask:
         self._row = row
         self._changes: dict[str, Any] = {}
         """Fields of the row that are others by now: few ask for it, and a copy costs more than a step."""
-        self.may_run = row.state is not RowState.PLANNED or row.asks_first
+        self.may_run = not row.is_new
         self.ordered_at: float | None = None
         self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
         self.parked = row.state is RowState.WAITING
@@ -161,11 +161,11 @@ class RowTask:
         """
         if self._unchecked:  # hours may lie between: what was uploaded is sent again
             await self._check_files(self.row)
-        before = self.phase, self.may_run
+        phase, may_run = self.phase, self.may_run
         self.phase, self.may_run = Phase.ORDERING, True
         receipt = await self._journal.start_intent(self.lease, remote_id, self._generation)
         if receipt is Receipt.ID_TAKEN:
-            self.phase, self.may_run = before
+            self.phase, self.may_run = phase, may_run
             raise IdTaken(remote_id)
         require_lease(receipt)
         orders = self._changes.get("orders", self._row.orders)
