@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -151,6 +151,21 @@ class JobRun(Suspended):
         self.job_id, self.alias = remote_id, None
         if self.journal:
             await self.journal.job_created(remote_id)
+
+    def start_intent(self) -> Awaitable[None] | None:
+        """Note that the order to start is about to leave; it may once the journal knows.
+
+        Returns:
+            What tells the journal; None where there is none. It raises IdTaken as the journal does.
+        """
+        if self.journal:
+            return self._record_intent(self.journal)
+        self.start_sent = True
+        return None
+
+    async def _record_intent(self, journal: JobJournal) -> None:
+        await journal.start_intent(self.known_id)
+        self.start_sent = True
 
     async def start_accepted(self) -> None:
         """Tell the journal that it is known to run."""

@@ -19,7 +19,7 @@ from opus_async.jobs.request_check import problems_of
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import BoundT, IdTaken, JobJournal, Platform, ReadyT, RecoveredJob, RetryRequest
+from opus_async.platform import BoundT, IdTaken, Platform, ReadyT, RecoveredJob, RetryRequest
 
 log = logging.getLogger("opus_async.jobs")
 
@@ -121,6 +121,8 @@ class Launcher(Generic[BoundT, ReadyT]):
                     starts_sent = 0
                 await self._send_start(run, ready, starts_sent=starts_sent)
             except IdTaken as taken:
+                if run.job_id is not None:
+                    self._forget(run)
                 log.warning("job %s: this id came for another job, too; making a new one", taken)
             else:
                 return True
@@ -169,28 +171,13 @@ class Launcher(Generic[BoundT, ReadyT]):
         await run.start_accepted()
         return True
 
-    async def _record_intent(self, run: JobRun, journal: JobJournal) -> None:
-        try:
-            await journal.start_intent(run.known_id)
-        except IdTaken:
-            self._forget(run)
-            raise
-        run.start_sent = True
-
     async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
         run.enter_stage(self._platform.stages.start)
-
-        def before_send() -> Awaitable[None] | None:
-            if run.journal is not None:
-                return self._record_intent(run, run.journal)
-            run.start_sent = True
-            return None
-
         await self._starter.start(
             run.known_id,
             ready,
             starts_sent=starts_sent,
-            before_send=before_send,
+            before_send=run.start_intent,
             on_doubt=run.second_start_forbidden,
         )
         await run.start_accepted()
