@@ -11,7 +11,6 @@ import contextvars
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from opus_async.batch.ports import IN_PROCESS, LeaseTerms, RateLimiter, Receipt, RowJournal, ShardReport
@@ -90,6 +89,9 @@ class LocalShardRunner:
         self._watched: dict[JobRun, RowTask] = {}
         """Rows without a task, by the runs of their jobs: a callback for each would be three objects more."""
         self._when_ready = self._can_go_on
+        self._at_work: dict[asyncio.Task[None], RowTask] = {}
+        """Rows with a task, by their tasks, for the same reason."""
+        self._when_begun, self._when_worked = self._has_begun, self._has_worked
         self._suspects: SharedErrors[RowTask] = SharedErrors()
         self._reports: ObservationReports[RowTask] = ObservationReports(
             on_refusal=self._abandon, on_error=self._fail_all
@@ -232,18 +234,20 @@ class LocalShardRunner:
         )
         self._running[task] = shard
         shard.begun.append(task)
-        self._start(task, self._has_begun)
+        self._start(task, self._when_begun)
 
-    def _start(self, task: RowTask, then: Callable[[RowTask, asyncio.Task[None]], None]) -> None:
+    def _start(self, task: RowTask, then: Callable[[asyncio.Task[None]], None]) -> None:
         task.working = working = start(f"opus_async row {task.index}", self._work, task)
+        self._at_work[working] = task
         # Also when cancelled before its first step. Without a context given, it would make a copy of one.
-        working.add_done_callback(partial(then, task), context=self._context)
+        working.add_done_callback(then, context=self._context)
 
-    def _has_begun(self, task: RowTask, working: asyncio.Task[None]) -> None:
+    def _has_begun(self, working: asyncio.Task[None]) -> None:
         self._begun.release()
-        self._has_worked(task, working)
+        self._has_worked(working)
 
-    def _has_worked(self, task: RowTask, working: asyncio.Task[None]) -> None:
+    def _has_worked(self, working: asyncio.Task[None]) -> None:
+        task = self._at_work.pop(working)
         if task.working is working:
             self._over(task)
 
@@ -256,7 +260,7 @@ class LocalShardRunner:
     def _can_go_on(self, run: JobRun) -> None:
         task = self._watched.pop(run, None)
         if task is not None:
-            self._context.run(self._start, task, self._has_worked)
+            self._context.run(self._start, task, self._when_worked)
 
     def _stop(self, task: RowTask) -> None:
         """Work no more on a row; what is not settled is released as it stands."""
