@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from opus_async.clients.sender import ONE_TRY, Sender
@@ -26,6 +27,7 @@ from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUpload, PresignFields
+from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.version_detection import VersionDetector
@@ -181,18 +183,17 @@ class Api:
         """
         api = await self.versions.version()
         call = api.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
+        await send_start(self._sender, call, partial(self._read_executed, api, call), about_to_send)
 
-        def read(response: ApiResponse) -> None:
-            try:
-                api.read_executed(response)
-            except APIError as error:
-                if response.status >= 300:  # noqa: PLR2004 - HTTP: no success
-                    raise
-                # A success that says no inside: from whatever lies behind, which may have begun.
-                self.secrets.mask_error(error, call.secret)
-                raise AmbiguousStart(error, StartAnswer.REFUSED) from error
-
-        await send_start(self._sender, call, read, about_to_send)
+    def _read_executed(self, api: ApiVersion, call: ApiRequest, response: ApiResponse) -> None:
+        try:
+            api.read_executed(response)
+        except APIError as error:
+            if response.status >= 300:  # noqa: PLR2004 - HTTP: no success
+                raise
+            # A success that says no inside: from whatever lies behind, which may have begun.
+            self.secrets.mask_error(error, call.secret)
+            raise AmbiguousStart(error, StartAnswer.REFUSED) from error
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
