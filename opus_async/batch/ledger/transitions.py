@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -86,7 +87,7 @@ _ID_BELONGS_TO_ROW = """
 
 def job_created(row: int, remote_id: str, generation: str, world: SessionWorld) -> Step:
     """The row has a shell; ignored if its id belongs to another row, or to an earlier job of this one."""
-    return ("job_created", row, encode(remote_id), generation, *world)
+    return ("job_created", row, remote_id, generation, *world)
 
 
 _JOB_CREATED = _Transition(
@@ -104,7 +105,7 @@ def start_intent(row: int, when: When, remote_id: str, generation: str, world: S
 
     Its last value is for :func:`join`: when the row was begun, if this step is to record that, too.
     """
-    return ("start_intent", row, *when, encode(remote_id), generation, *world, None)
+    return ("start_intent", row, *when, remote_id, generation, *world, None)
 
 
 ID_CONFLICTS = "id_conflicts"
@@ -148,7 +149,7 @@ _JOB_SUPERSEDED = _Transition(
 
 def job_identified(row: int, alias: str) -> Step:
     """The platform gave its job a second id."""
-    return ("job_identified", row, encode(alias))
+    return ("job_identified", row, alias)
 
 
 _JOB_IDENTIFIED = _Transition(
@@ -189,7 +190,7 @@ _START_ACCEPTED = _Transition(
 
 def status_seen(row: int, status: str) -> Step:
     """The platform shows another status, which is stored."""
-    return ("status_seen", row, encode(status))
+    return ("status_seen", row, status)
 
 
 _STATUS_SEEN = _Transition(
@@ -201,7 +202,7 @@ def parked(
     row: int, when: When, status: str, timings: Mapping[str, float], look_at: float, *, again: bool
 ) -> Step:
     """The row waits for a person; ``again`` if it did so before this poll."""
-    return ("parked_again" if again else "parked", row, *when, encode(status), dict(timings), look_at)
+    return ("parked_again" if again else "parked", row, *when, status, dict(timings), look_at)
 
 
 _PARKED = _Transition(
@@ -216,7 +217,7 @@ _PARKED = _Transition(
 
 def unparked(row: int, when: When, status: str) -> Step:
     """The row, which waited for a person, runs again."""
-    return ("unparked", row, *when, encode(status))
+    return ("unparked", row, *when, status)
 
 
 _UNPARKED = _Transition(
@@ -236,12 +237,12 @@ def finished(row: int, when: When, ending: RowResult, line: ResultLine | None) -
         *when,
         ending.state.value,
         ending.stage,
-        encode(ending.status),
-        encode(ending.remote_id),
+        ending.status,
+        ending.remote_id,
         dict(ending.timings),
-        encode(ending.error),
+        ending.error,
         ending.error_type,
-        encode(ending.cause),
+        ending.cause,
         *(line or (None, None, None)),
     )
 
@@ -329,11 +330,22 @@ _TAKE_STEPS = """
 INSERT INTO step (name, row, step)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), value FROM json_each(?)
 """
+_ZERO = rb"\u0000"
+"""The character zero, as JSON writes it."""
 
 
 def take(steps: Sequence[Step], connection: sqlite3.Connection) -> None:
-    """Write steps, in order."""
-    connection.execute(_TAKE_STEPS, (to_json(steps).decode(),))
+    """Write steps, in order; any text may be in them."""
+    connection.execute(_TAKE_STEPS, (_as_json(steps),))
+
+
+def _as_json(steps: Sequence[Step]) -> str:
+    with suppress(ValueError):  # half of a surrogate pair is in a text
+        written = to_json(steps)
+        if _ZERO not in written:
+            return written.decode()
+    fit = [[encode(each) if isinstance(each, str) else each for each in step] for step in steps]
+    return to_json(fit).decode()
 
 
 def temp_schema() -> list[str]:

@@ -821,6 +821,29 @@ async def test_ledger_stores_any_text(tmp_path, odd):
         assert ledger.counts() == Counts(failed=2)
 
 
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("half \ud83d of a pair", r"half \ud83d of a pair"),
+        ("zero \x00 inside", r"zero \x00 inside"),
+        (r"zero \u0000 spelt out", r"zero \u0000 spelt out"),
+        ("déjà vu ✓", "déjà vu ✓"),
+    ],
+)
+async def test_ledger_escapes_no_more_of_a_row_than_a_database_cannot_hold(tmp_path, text, stored):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        row, beside = await take(ledger, 2)
+        await ledger.ordering(row, f"job {text}", "v0")
+        await ledger.journal.status_seen(row.held, text)
+        await ledger.journal.status_seen(beside.held, "✓")
+        await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN, status=text))
+        odd, usual = await ledger.row(row.key), await ledger.row(beside.key)
+        assert odd is not None
+        assert usual is not None
+    assert (odd.remote_id, odd.status, usual.status) == (f"job {stored}", stored, "✓")
+
+
 async def test_ledger_closed_raises_on_use(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.close()
