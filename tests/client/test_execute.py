@@ -421,7 +421,7 @@ async def test_read_request_is_retried_after_any_fault(handmade, connect, operat
 @pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.long)])
 async def test_run_many_under_hostile_faults_runs_each_job_once(simulate_apart, connect, count):
     simulator = await simulate_apart(faults="hostile", seed=11, run_time="0.05-0.3", queue_time=0.01)
-    opus = connect(simulator, retry={"execute_grace": 1.0, "max_elapsed": 60})
+    opus = connect(simulator, retry={"attempts": 24, "execute_grace": 1.0, "max_elapsed": 60})
     rows = [
         JobRequest({"Document": (f"{n}.txt", document(n))}, title=f"row {n}", key=str(n))
         for n in range(count)
@@ -451,7 +451,7 @@ def assert_accounted_for(outcomes, state, rows, stray_shells):
 
 async def test_jobs_execute_under_hostile_faults_starts_no_job_twice(simulate_apart, connect):
     simulator = await simulate_apart(faults="hostile", seed=4, run_time=0.05, queue_time=0.0)
-    opus = connect(simulator, retry={"execute_grace": 0.3, "max_elapsed": 30})
+    opus = connect(simulator, retry={"attempts": 24, "execute_grace": 0.3, "max_elapsed": 30})
 
     async def one(number):
         job_id = await opus.jobs.initiate(TEXT, title=f"one by one {number}")

@@ -138,7 +138,7 @@ async def test_run_many_of_thousand_jobs_under_hostile_faults_runs_each_once(sim
     simulator = await simulate_apart(
         faults="hostile", seed=23, run_time="0.2-1", queue_time=0.05, sign_content_type="alternate"
     )
-    opus = connect(simulator, retry={"execute_grace": 2.0, "max_elapsed": 120, "cap": 1.0})
+    opus = connect(simulator, retry={"attempts": 24, "execute_grace": 2.0, "max_elapsed": 120, "cap": 1.0})
     rows = (
         JobRequest({"Document": (f"{n}.txt", document(n))}, title=f"row {n}", key=str(n)) for n in range(jobs)
     )

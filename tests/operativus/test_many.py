@@ -54,7 +54,7 @@ async def test_rows_behind_a_slow_queue_with_lost_answers_run_once_each(
     """200 rows behind a queue of 5 a tick: an order that got no answer shows many graces later, or never."""
     monkeypatch.setattr(start, "RECHECK_DELAY", 0.05)
     server = await simulate(seed=seed, faults="hostile", queue_jobs=5, queue_tick=0.1)
-    client = connect(server, limits=UNLIMITED, retry={"execute_grace": 0.2, "max_elapsed": 5})
+    client = connect(server, limits=UNLIMITED, retry={"attempts": 24, "execute_grace": 0.2, "max_elapsed": 5})
     workflow_id = await briefing(client, "writer_agent")
     outcomes = [each async for each in client.run_many(workflow_id, map(str, range(200)))]
     told = server.stats()

@@ -91,7 +91,8 @@ class KilledBatch:
     def assert_whole(self, keys: set[str]) -> list[dict[str, object]]:
         """Each row is there once, and completed; returns the lines of ``results.jsonl``."""
         rows = len(keys)
-        assert self.lines("failures.jsonl") == []
+        failed = self.lines("failures.jsonl")
+        assert failed == [], failed
         lines = self.lines("results.jsonl")
         assert sorted(line["key"] for line in lines) == sorted(keys)
         assert len({line["job_id"] for line in lines}) == rows

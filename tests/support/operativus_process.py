@@ -15,12 +15,16 @@ from opus_async.batch import resume_batch, run_batch
 from opus_async.operativus import OperativusClient
 from opus_async.testing import quick_polls
 
+ATTEMPTS = 24
+"""Three in ten requests of the hostile simulator fail: with the usual eight attempts, a row is given up now
+and then."""
+
 
 def client() -> OperativusClient:
     return OperativusClient(
         limits=Limits(api_concurrency=32, api_rate=1000),
         timeouts=Timeouts(connect=5, request=20),
-        retry=RetryPolicy(base=0.02, cap=0.3, max_elapsed=10, execute_grace=1.5),
+        retry=RetryPolicy(attempts=ATTEMPTS, base=0.02, cap=0.3, max_elapsed=10, execute_grace=1.5),
     )
 
 
