@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 
@@ -15,6 +16,10 @@ from hypothesis import settings
 # A limit of time for each example makes a test fail for a machine that is at work on something else.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Shells start background jobs with SIGINT ignored, and so would be all commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
