@@ -210,7 +210,7 @@ class RowResult:
         line: Its line of ``results.jsonl``, with the line end; only for a completed row.
         files: Files that were fetched for it.
         key: What names the row, for whoever shows that it failed; None where it completed.
-        location: Where it stands in the manifest, likewise.
+        location: Where it stands in the manifest; None where it completed.
     """
 
     state: RowState

@@ -96,7 +96,7 @@ class _Program(asyncio.SubprocessProtocol):
 
     Attributes:
         stdout: What it wrote there.
-        stderr: Likewise.
+        stderr: What it wrote to that one.
         wrote_too_much: Whether it was given up for that.
         ended: Done when it is over and its streams are closed, or when it is given up.
         exited: Done when the program itself is over, whatever it has started.

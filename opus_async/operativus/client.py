@@ -263,7 +263,7 @@ class OperativusClient(PlatformClient):
             workflow_id: The workflow.
             memory: Where it is kept which pauses were answered, so that no later process answers them again.
             version_number: None: workflows have no versions.
-            version_id: None, likewise.
+            version_id: None: workflows have no versions.
 
         Raises:
             ConfigurationError: The client is closed, or a version is named.

@@ -10,7 +10,7 @@ from opus_async.redaction import Mask, Secret, Secrets, secret_text, whole_secre
 from opus_async.wire.messages import ApiRequest
 
 TOKEN_LABEL = "<token>"  # noqa: S105 - what stands in its place
-PASSWORD_LABEL = "<password>"  # noqa: S105 - likewise
+PASSWORD_LABEL = "<password>"  # noqa: S105 - what stands in its place
 TOKENS_KEPT = 8
 """Tokens that are masked: the latest. An older one has expired."""
 _OURS = frozenset({"job_id", "stage", "method", "url", "asked", "run_id", "workflow_id"})

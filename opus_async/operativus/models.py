@@ -86,7 +86,7 @@ class Run:
             took. None where not told.
         created_at: In UTC, by the clock of the server; a time without a zone is taken for UTC. A run is
             created when its job is taken from the queue, not when it was ordered. None where not told.
-        updated_at: Likewise, of the last change that the server notes.
+        updated_at: The last change that the server notes, in UTC as above. None where not told.
         raw: As the server sent it.
     """
 

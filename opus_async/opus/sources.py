@@ -70,7 +70,7 @@ def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
 
 def _remote_source(file: RemoteFile, filename: str | None) -> RemoteSource:
     from opus_async.remote.found import FoundFile  # noqa: PLC0415 - most files are here
-    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - likewise
+    from opus_async.remote.source import RemoteSource  # noqa: PLC0415 - most files are here
 
     if not isinstance(file, FoundFile):
         raise Unfit("{} was not looked up", repr(str(file)), file=str(file))

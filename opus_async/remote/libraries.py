@@ -105,7 +105,7 @@ def _class_of(url: str) -> Any:
 def _fsspec(url: str) -> Any:
     try:
         import fsspec  # noqa: PLC0415 - an optional library, and slow to import
-        import fsspec.core  # noqa: PLC0415 - likewise
+        import fsspec.core  # noqa: PLC0415 - an optional library
     except ImportError:
         raise MissingLibrary(_install(url, "install fsspec: pip install fsspec")) from None
     for log in _LOGS:

@@ -152,6 +152,6 @@ class LimitScope:
 
 def _new_limit(histories: Histories, now: float, random: Callable[[], float]) -> LearnedLimit:
     from opus_async.transport.learned_limit import LearnedLimit  # noqa: PLC0415 - most clients meet no limit
-    from opus_async.transport.refusals import Refusals  # noqa: PLC0415 - likewise
+    from opus_async.transport.refusals import Refusals  # noqa: PLC0415 - most clients meet no limit
 
     return LearnedLimit(Refusals(histories), now, random)

@@ -127,7 +127,7 @@ class HttpSession:
         Raises:
             ConfigurationError: The environment names an unusable proxy.
         """
-        if aiohttp.ClientSession._request is not _OWN_REQUEST:  # noqa: SLF001 - likewise
+        if aiohttp.ClientSession._request is not _OWN_REQUEST:  # noqa: SLF001 - no other name tells of a patch
             return None
         end = url.find("/", _AFTER_SCHEME)
         found = self._origins.get(url[:end])

@@ -103,7 +103,7 @@ def _queued(transport: asyncio.Transport | None) -> int:
         return 0
     with suppress(ImportError, OSError, AttributeError):
         import fcntl  # noqa: PLC0415 - most uploads end before they are checked; Windows has neither
-        import termios  # noqa: PLC0415 - likewise
+        import termios  # noqa: PLC0415 - Windows has none
 
         answer: bytes = fcntl.ioctl(number, termios.TIOCOUTQ, b"\0\0\0\0")
         return int(struct.unpack("i", answer)[0])

@@ -41,7 +41,7 @@ def executions(simulator):
 
 
 def go_on(simulator, job_id, seconds):
-    """Likewise, but it works for so long from now on."""
+    """Let a job that failed work on, for so many seconds from now on."""
     job = simulator.world.jobs.find(job_id)
     job.run = replace(
         job.run, failing_node=None, accepted_at=simulator.world.clock(), queue=0.0, work=seconds

@@ -436,7 +436,7 @@ async def test_binding_round_trips_every_documented_type(  # noqa: PLR0917 - one
     labels=st.none() | st.lists(st.text(max_size=10), max_size=3),
     attachment=st.none() | contents,
 )
-async def test_binding_round_trips_newer_types_and_omits_missing_inputs(  # noqa: PLR0917 - likewise
+async def test_binding_round_trips_newer_types_and_omits_missing_inputs(  # noqa: PLR0917 - an argument for each type
     opus, profile, count, invoices, due, labels, attachment
 ):
     inputs = {

@@ -40,13 +40,13 @@ def beginning(
 
 
 def batch(home: Path, *words: object, env: dict[str, str]) -> AbstractContextManager[subprocess.Popen[str]]:
-    """A process of any verb, likewise."""
+    """A process of any verb of ``batch``; it is killed in the end, if it is still there."""
     return running(home, "batch", *words, env=env)
 
 
 @contextmanager
 def running(home: Path, *words: object, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process of any command, likewise."""
+    """A process of any command; it is killed in the end, if it is still there."""
     process = subprocess.Popen(
         command(*words),
         cwd=home,

@@ -19,6 +19,6 @@ def error_from(answer: ApiResponse, *, status: int | None = None) -> APIError:
         status: The ``statusCode`` inside a 2xx whose body refuses; default: the response's own status.
     """
     from opus_async.opus.protocol.error_advice import advise  # noqa: PLC0415 - most responses refuse nothing
-    from opus_async.wire.api_errors import api_error  # noqa: PLC0415 - likewise
+    from opus_async.wire.api_errors import api_error  # noqa: PLC0415 - most refuse nothing
 
     return api_error(answer, advise, hint=hint, status=status)
