@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import Generic, Protocol, TypeVar
 
@@ -133,8 +132,7 @@ class Sender:
         headers = self._auth.headers or await self._auth.renew(None) or {}
         body = None if call.body is None else _JSON.encode(call.body).encode()
         shown = self._shown_base + call.path.partition("?")[0]
-        sending = _Sending(call, read, body, headers, shown, on_attempt, on_failure)
-        attempt = partial(self._attempt, sending)
+        sending = _Sending(self, call, read, body, headers, shown, on_attempt, on_failure)
         request_key = shown if body is None else None  # one id that is always a 502, say
         named = bool(self._notify.heard) and call.job_id is not None and current_job.get() is NO_CURRENT_JOB
         if named:  # a request that is sent by hand, outside of any run
@@ -145,7 +143,7 @@ class Sender:
                 try:
                     return await self._retrier.call(
                         call.operation,
-                        attempt,
+                        sending,
                         priority=priority,
                         repeatable=call.repeatable,
                         policy=policy,
@@ -173,8 +171,12 @@ class Sender:
         if self._auth.headers is None:
             await self._auth.renew(None)
 
-    async def _attempt(self, sending: _Sending[ValueT], this: Attempt) -> ValueT:
-        """Send it once, and read its response."""
+    async def attempt(self, sending: _Sending[ValueT], this: Attempt) -> ValueT:
+        """Send a request once, and read its response; called by :meth:`send` alone.
+
+        Raises:
+            OpusError: The failure, without secrets.
+        """
         call, body = sending.call, sending.body
         headers = sending.headers = self._auth.headers or sending.headers  # maybe renewed while this waited
         if sending.on_attempt is not None:
@@ -276,11 +278,13 @@ class _Sending(Generic[ValueT]):
     """A request while it is being sent, secrets included; what is not told here is in :meth:`Sender.send`.
 
     Attributes:
+        sender: Sends it once, when this is called.
         body: The JSON; None for none.
         headers: What it was last authenticated with.
         shown: Its URL without the query.
     """
 
+    sender: Sender
     call: ApiRequest
     read: Callable[[ApiResponse], ValueT]
     body: bytes | None
@@ -288,3 +292,6 @@ class _Sending(Generic[ValueT]):
     shown: str
     on_attempt: Callable[[], None] | None
     on_failure: Callable[[OpusError], None] | None
+
+    def __call__(self, this: Attempt) -> Awaitable[ValueT]:
+        return self.sender.attempt(self, this)

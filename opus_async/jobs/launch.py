@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeAlias
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import InvalidInputs, OpusError, ProtocolError
+from opus_async.errors import OpusError, ProtocolError
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.previous_job import PreviousJobs
-from opus_async.jobs.request_check import problems_of
+from opus_async.jobs.request_check import check
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
@@ -67,29 +67,27 @@ class Launcher(Generic[BoundT, ReadyT]):
                 alias=recovered.alias,
             )
 
-    async def get_to_run(
+    def get_to_run(
         self, run: JobRun, request: JobRequest, recovered: RecoveredJob, confirm_exists: ReadStatus | None
-    ) -> bool:
+    ) -> Awaitable[bool]:
         """Get the job started, whatever an earlier process did; returns whether it was started here."""
         if confirm_exists is not None:
-            await self._confirm_exists(run, request, confirm_exists)
-            return False
+            return self._confirm_exists(run, request, confirm_exists)
         if recovered.retry is not None:
-            await self._ask_previous_job(run, recovered, recovered.retry)
-            return False
-        return not recovered.start_accepted and await self._start(run, request, recovered)
+            return self._ask_previous_job(run, recovered, recovered.retry)
+        return self._start(run, request, recovered)
 
-    async def _confirm_exists(self, run: JobRun, request: JobRequest, read_status: ReadStatus) -> None:
+    async def _confirm_exists(self, run: JobRun, request: JobRequest, read_status: ReadStatus) -> bool:
         """Raise if there is no such job. An end that is not COMPLETED is left to the watcher to confirm."""
-        if problems := problems_of(request):
-            raise InvalidInputs(problems)
+        check(request)
         run.enter_stage(self._platform.stages.watch)
         status = await read_status()
         run.exists = True
         if status == JobStatus.COMPLETED:
             run.status_seen(status)
+        return False
 
-    async def _ask_previous_job(self, run: JobRun, recovered: RecoveredJob, retry: RetryRequest) -> None:
+    async def _ask_previous_job(self, run: JobRun, recovered: RecoveredJob, retry: RetryRequest) -> bool:
         """Ask the earlier job of a request that is tried again; returns if it counts after all."""
         run.enter_stage(self._platform.stages.watch)
         status = await self._old_jobs.ask(
@@ -98,9 +96,12 @@ class Launcher(Generic[BoundT, ReadyT]):
         await run.start_accepted()
         if status.is_terminal:
             run.status_seen(status)
+        return False
 
     async def _start(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> bool:
-        """Start a job that is not known to run; returns whether it was started here."""
+        """Start a job, unless it is known to run; returns whether it was started here."""
+        if recovered.start_accepted:
+            return False
         platform, stages = self._platform, self._platform.stages
         starts_sent = recovered.starts_sent
         if recovered.starts_sent and await self._start_took_effect(run, recovered):
@@ -109,8 +110,7 @@ class Launcher(Generic[BoundT, ReadyT]):
             platform.orphaned_jobs += not recovered.starts_sent
             await self._supersede(run)
         run.enter_stage(stages.bind)
-        if problems := problems_of(request):
-            raise InvalidInputs(problems)
+        check(request)
         bound = await platform.bind(request)
         run.enter_stage(stages.prepare)
         ready = await platform.prepare(bound)
@@ -119,7 +119,15 @@ class Launcher(Generic[BoundT, ReadyT]):
                 if run.job_id is None:
                     await self._create(run, bound)
                     starts_sent = 0
-                await self._send_start(run, ready, starts_sent=starts_sent)
+                run.enter_stage(stages.start)
+                await self._starter.start(
+                    run.known_id,
+                    ready,
+                    starts_sent=starts_sent,
+                    before_send=run.start_intent,
+                    on_doubt=run.second_start_forbidden,
+                )
+                await run.start_accepted()
             except IdTaken as taken:
                 if run.job_id is not None:
                     self._forget(run)
@@ -170,14 +178,3 @@ class Launcher(Generic[BoundT, ReadyT]):
             return False
         await run.start_accepted()
         return True
-
-    async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
-        run.enter_stage(self._platform.stages.start)
-        await self._starter.start(
-            run.known_id,
-            ready,
-            starts_sent=starts_sent,
-            before_send=run.start_intent,
-            on_doubt=run.second_start_forbidden,
-        )
-        await run.start_accepted()

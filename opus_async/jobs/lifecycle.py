@@ -228,8 +228,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             until: When it must be done, by the event loop's clock; None for no bound.
         """
         current_job.set(run.current)
-        run.waits = WaitClock()
-        clock_before = wait_clock.set(run.waits)
+        run.waits, clock_before = WaitClock(), wait_clock.get()
+        wait_clock.set(run.waits)
         deadline = None
         try:
             if until is None:
@@ -255,7 +255,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.error = unexpected(cancelled, run)
         finally:
             current_job.set(NO_CURRENT_JOB)
-            wait_clock.reset(clock_before)
+            wait_clock.set(clock_before)
             if run.watched is None:
                 self._let_go(run)
         if run.watched is None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from opus_async.arguments import SECONDS, TEXT, WHOLE, Kind, unfit
-from opus_async.input_problems import InputProblem, bad_argument
+from opus_async.errors import InvalidInputs
+from opus_async.input_problems import bad_argument
 from opus_async.models import JobRequest
 
 _KINDS: Mapping[str, Kind] = {
@@ -19,13 +20,19 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
-def problems_of(request: JobRequest) -> list[InputProblem]:
-    """What is wrong with a request beside its inputs: title, key, version, timeout."""
-    return [
+def check(request: JobRequest) -> None:
+    """Check what stands in a request beside its inputs: title, key, version, timeout.
+
+    Raises:
+        InvalidInputs: With all that is wrong with it.
+    """
+    problems = [
         bad_argument(unfit(name, value, kind))
         for name, kind in _KINDS.items()
         if (value := getattr(request, name)) is not None and not kind.fits(value)
     ]
+    if problems:
+        raise InvalidInputs(problems)
 
 
 def is_timeout(timeout: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from opus_async.clients.sender import ONE_TRY, Sender
@@ -183,17 +183,7 @@ class Api:
         """
         api = await self.versions.version()
         call = api.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
-        await send_start(self._sender, call, partial(self._read_executed, api, call), about_to_send)
-
-    def _read_executed(self, api: ApiVersion, call: ApiRequest, response: ApiResponse) -> None:
-        try:
-            api.read_executed(response)
-        except APIError as error:
-            if response.status >= 300:  # noqa: PLR2004 - HTTP: no success
-                raise
-            # A success that says no inside: from whatever lies behind, which may have begun.
-            self.secrets.mask_error(error, call.secret)
-            raise AmbiguousStart(error, StartAnswer.REFUSED) from error
+        await send_start(self._sender, call, _ReadExecuted(api, call, self.secrets), about_to_send)
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
@@ -266,6 +256,31 @@ class Api:
             return await self.status(job_id, priority=Priority.POLL, policy=ONE_TRY)
         except OpusError as error:
             return error
+
+
+@dataclass(slots=True, eq=False, repr=False)  # not a closure: all rows that wait for a commit hold one
+class _ReadExecuted:
+    """Reads the response to a request that starts a job.
+
+    Attributes:
+        api: The generation of the API that it was sent to.
+        call: The request.
+        secrets: Of the client.
+    """
+
+    api: ApiVersion
+    call: ApiRequest
+    secrets: ClientSecrets
+
+    def __call__(self, response: ApiResponse) -> None:
+        try:
+            self.api.read_executed(response)
+        except APIError as error:
+            if response.status >= 300:  # noqa: PLR2004 - HTTP: no success
+                raise
+            # A success that says no inside: from whatever lies behind, which may have begun.
+            self.secrets.mask_error(error, self.call.secret)
+            raise AmbiguousStart(error, StartAnswer.REFUSED) from error
 
 
 def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
@@ -242,12 +242,14 @@ class OpusPlatform:
         self._of_other_version.discard(remote_id)
         self._start_checker.forget(remote_id)
 
-    async def start(self, remote_id: str, ready: Payload, about_to_send: AboutToSend = nothing) -> None:
+    def start(
+        self, remote_id: str, ready: Payload, about_to_send: AboutToSend = nothing
+    ) -> Coroutine[Any, Any, None]:
         """Start the job (``execute``), and its bill."""
         callback = self._callback
         if isinstance(callback, CallbackReceiver):
             callback = callback.url_for(remote_id, self._api.host_digest)
-        await self._api.execute(
+        return self._api.execute(
             remote_id,
             ready,
             callback_url=callback,

@@ -124,11 +124,11 @@ class SqliteJournal:
         Raises:
             IdTaken: The id is another job's: nothing was written.
         """
-        held, claim = self._held(row.held), Claim()
+        held = self._held(row.held)
         step = transitions.start_intent(row.id, self.when(), remote_id, generation, self._here)
-        settle = partial(self._put_back_if_refused, held, held.state, claim)
-        await self._move(held, RowState.ORDERING, partial(_take, step, claim), settle)
-        if claim.refused:
+        intent = _Intent(step, held, held.state, self)
+        await self._move(held, RowState.ORDERING, intent, intent.settle)
+        if intent.refused:
             raise IdTaken(remote_id)
 
     async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
@@ -142,7 +142,7 @@ class SqliteJournal:
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
-        self._stand(held, RowState.PLANNED)
+        self.stand(held, RowState.PLANNED)
         return self._write(transitions.job_superseded(lease.row, self.when()))
 
     async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
@@ -158,7 +158,7 @@ class SqliteJournal:
             return Receipt.LEASE_ENDED
         if held.state not in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
             return Receipt.WRITTEN  # it is known to run
-        self._stand(held, RowState.RUNNING)
+        self.stand(held, RowState.RUNNING)
         return self._write(transitions.start_accepted(lease.row, self.when()))
 
     async def status_seen(self, lease: RowLease, status: str) -> Receipt:
@@ -167,7 +167,7 @@ class SqliteJournal:
         if not held:
             return Receipt.LEASE_ENDED
         if held.state is RowState.WAITING and status != JobStatus.WAITING:
-            self._stand(held, RowState.RUNNING)
+            self.stand(held, RowState.RUNNING)
             return self._write(transitions.unparked(lease.row, self.when(), status))
         return self._write(transitions.status_seen(lease.row, status))
 
@@ -216,18 +216,14 @@ class SqliteJournal:
         deliver: Callable[[None], None] | None = None,
     ) -> None:
         before = held.state
-        self._stand(held, state)
+        self.stand(held, state)
         try:
             await self._writer.call(work, deliver, batchable=True)
         except LedgerError:
-            self._stand(held, before)
+            self.stand(held, before)
             raise
 
-    def _put_back_if_refused(self, held: HeldRow, before: RowState, claim: Claim, _: None) -> None:
-        if claim.refused:
-            self._stand(held, before)
-
-    def _stand(self, held: HeldRow, state: RowState) -> None:
+    def stand(self, held: HeldRow, state: RowState) -> None:
         """Note how a row stands now."""
         self._counts[held.state] -= 1
         self._counts[state] += 1
@@ -238,8 +234,30 @@ class SqliteJournal:
             self._next_poll = poll_at
 
 
-def _take(step: Step, claim: Claim, store: Store) -> None:
-    store.step(step, claim)
+class _Intent(Claim):
+    """An order to start that is about to leave: one object, as all rows that wait for a commit have one.
+
+    Args:
+        step: What is written of it.
+        held: The row.
+        before: How that stood.
+        journal: Told how it stands where the order is refused.
+    """
+
+    __slots__ = ("_before", "_held", "_journal", "_step")
+
+    def __init__(self, step: Step, held: HeldRow, before: RowState, journal: SqliteJournal) -> None:
+        super().__init__()
+        self._step, self._held, self._before, self._journal = step, held, before, journal
+
+    def __call__(self, store: Store) -> None:
+        """Write it."""
+        store.step(self._step, self)
+
+    def settle(self, _: None) -> None:
+        """Note how the row stands if the order was refused, whether or not anybody waits for that."""
+        if self.refused:
+            self._journal.stand(self._held, self._before)
 
 
 class SqliteCache:

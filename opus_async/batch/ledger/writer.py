@@ -50,11 +50,6 @@ class _Operation:
     future: asyncio.Future[Any] | None = None
     deliver: Callable[[Any], None] | None = None
     exclusive: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Outcome:
-    operation: _Operation
     result: Any = None
     error: Exception | None = None
 
@@ -194,17 +189,16 @@ class Writer:
         if len(self._queue) >= FULL_GROUP:
             self._at_once.set()
 
-    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
-        """Deliver the outcomes of a group to its callers, in the loop."""
-        for outcome in outcomes:
-            operation, error = outcome.operation, outcome.error
+    def _settle(self, done: Iterable[_Operation]) -> None:
+        """Deliver what came of the operations of a group to their callers, in the loop."""
+        for operation in done:
+            error, future = operation.error, operation.future
             if error is None and operation.deliver is not None:
-                operation.deliver(outcome.result)
-            future = operation.future
+                operation.deliver(operation.result)
             if future is None or future.done():
                 continue
             if error is None:
-                future.set_result(outcome.result)
+                future.set_result(operation.result)
             else:
                 self._told = True
                 future.set_exception(error)
@@ -262,19 +256,23 @@ class Writer:
     def _interval(self) -> float:
         return min(max((self._spent - BURST) / CPU_SHARE, INTERVAL), MAX_INTERVAL)
 
-    def _done(self, store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
+    def _done(self, store: Store, group: list[Step | _Operation]) -> list[_Operation]:
+        operations = [each for each in group if isinstance(each, _Operation)]
         if self._error is None:
             try:
-                return _in_one_commit(store, group)
+                _in_one_commit(store, group)
             except Exception as error:  # noqa: BLE001 - whatever it is: nothing may be ordered on it
                 self._error = store.fail(error)
-        waiting = (each for each in group if isinstance(each, _Operation))
-        return [_Outcome(each, error=_again(self._error)) for each in waiting]
+            else:
+                return operations
+        for operation in operations:
+            operation.error = _again(self._error)
+        return operations
 
     def _tell(
         self, future: asyncio.Future[Any], result: Any = None, *, error: Exception | None = None
     ) -> None:
-        self._in_loop(self._settle, [_Outcome(_Operation(_nothing, future), result, error)])
+        self._in_loop(self._settle, [_Operation(_nothing, future, result=result, error=error)])
 
     def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -299,25 +297,24 @@ async def _to_its_end(future: asyncio.Future[Any]) -> None:
     future.result()
 
 
-def _in_one_commit(store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
+def _in_one_commit(store: Store, group: list[Step | _Operation]) -> None:
     if isinstance(group[0], _Operation) and group[0].exclusive:
-        return [_outcome(group[0], store)]
-    outcomes = []
+        _do(group[0], store)
+        return
     store.begin()
     for item in group:
         if isinstance(item, _Operation):
-            outcomes.append(_outcome(item, store))
+            _do(item, store)
         else:
             store.step(item)
     store.commit()
-    return outcomes
 
 
-def _outcome(operation: _Operation, store: Store) -> _Outcome:
+def _do(operation: _Operation, store: Store) -> None:
     try:
-        return _Outcome(operation, operation.work(store))
+        operation.result = operation.work(store)
     except ManifestError as refused:
-        return _Outcome(operation, error=refused)
+        operation.error = refused
 
 
 def _again(error: LedgerError) -> LedgerError:
