@@ -96,11 +96,10 @@ class ArgumentParser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong, below the usage, or what is missing, with an example; exit with 2."""
+        """Print what is wrong, or what is missing, with an example, and not all there is; exit with 2."""
         missing = self._missing(message)
-        if not missing:
-            super().error(message)
-        self.exit(_USAGE, "\n".join([*missing, *self._example(), f"All options: {self.prog} --help"]) + "\n")
+        told = [*missing, *self._example()] if missing else [f"{self.prog}: error: {message}"]
+        self.exit(_USAGE, "\n".join([*told, f"All options: {self.prog} --help"]) + "\n")
 
     def _missing(self, message: str) -> list[str]:
         """A sentence for each argument that argparse says is missing; empty where it says something else."""

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from opus_async import text
 from opus_async.errors import LoadRefused
-from opus_async.layout import SUMMARY
+from opus_async.layout import LEDGER, SUMMARY
 from opus_async.load.figures import (
     Counts,
     DetectLag,
@@ -277,20 +277,27 @@ def read(directory: Path, kind: type[SummaryT]) -> SummaryT:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        other = _other_kind(content, kind)
-        problem = other or f"cannot be used: {_first(error)}"
+        made = "a batch" if (directory / LEDGER).exists() else _other_command(content, kind)
+        problem = f"is of {made}, and what is wanted is one of {_COMMANDS[kind]}"
+        if made is None:
+            problem = f"cannot be used: {_first(error)}"
         raise LoadRefused(f"{SUMMARY} of {text.quoted(directory)} {problem}") from None
 
 
-def _other_kind(content: bytes, kind: type[RunSummary | SearchSummary]) -> str | None:
-    """What is said of a summary of the other command."""
+_COMMANDS: Mapping[type[RunSummary | SearchSummary], str] = {
+    RunSummary: "load run",
+    SearchSummary: "load find-max",
+}
+
+
+def _other_command(content: bytes, kind: type[RunSummary | SearchSummary]) -> str | None:
+    """The command that made a summary, if it is the one that makes those of the other kind."""
     other: type[RunSummary | SearchSummary] = SearchSummary if kind is RunSummary else RunSummary
     try:
         other.model_validate_json(content)
     except ValidationError:
         return None
-    made, wanted = ("load find-max", "load run") if kind is RunSummary else ("load run", "load find-max")
-    return f"is of {made}, and what is wanted is one of {wanted}"
+    return _COMMANDS[other]
 
 
 def _first(error: ValidationError) -> str:

@@ -78,6 +78,7 @@ def test_misspelt_word_is_answered_with_the_nearest(opus, words, meant):
     said = opus(*words)
     assert (said.code, said.out) == (2, "")
     assert f"did you mean '{meant}'?" in said.err
+    assert len(said.err.splitlines()) == 2  # and not all options before it
 
 
 @pytest.mark.parametrize("words", [("zzz",), ("run", "X", "--qqqq"), ("batch", "zzz")])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from load_runs import run_of, samples_of, summary_of, written
 
 from opus_async.errors import LoadRefused
-from opus_async.layout import SAMPLES, SUMMARY
+from opus_async.layout import LEDGER, SAMPLES, SUMMARY
 from opus_async.load.sample_file import read_samples
 from opus_async.load.search import Search, SearchPlan
 from opus_async.load.step_objectives import Breach
@@ -128,6 +128,13 @@ def test_summary_of_the_other_command_is_told_apart(tmp_path):
     (tmp_path / SUMMARY).write_bytes(as_json(searched()))
     with pytest.raises(LoadRefused, match="is of load find-max, and what is wanted is one of load run"):
         read(tmp_path, RunSummary)
+
+
+def test_summary_of_a_batch_is_told_apart(tmp_path):
+    (tmp_path / LEDGER).touch()
+    (tmp_path / SUMMARY).write_text('{"workflow_id": "W", "total": 1}')
+    with pytest.raises(LoadRefused, match="is of a batch, and what is wanted is one of load find-max"):
+        read(tmp_path, SearchSummary)
 
 
 def test_directory_without_a_summary_is_refused(tmp_path):
