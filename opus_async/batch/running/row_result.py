@@ -9,17 +9,16 @@ from typing import Any
 from opus_async.batch.rows import FetchedFile, Row, RowResult, RowState
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
 from opus_async.metrics.failure_groups import group_key
-from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
 from opus_async.stages import PAUSED
 
 _STATES = {
-    "COMPLETED": RowState.COMPLETED,
     "FAILED": RowState.FAILED,
     "CANCELLED": RowState.CANCELLED,
     "TIMED_OUT": RowState.TIMED_OUT,
 }
+"""Of jobs that failed; of others with an error it is unknown what they gave."""
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: ``json.dumps`` makes one for each line."""
@@ -34,11 +33,7 @@ def from_outcome(
     what it gave until a later look.
     """
     timings = add_timings(row.timings, outcome.timings)
-    if not outcome.ok and outcome.status == JobStatus.COMPLETED and outcome.error is not None:
-        return _with_error(
-            row, RowState.UNKNOWN, outcome.error, timings, job_id=outcome.job_id, status=outcome.status
-        )
-    if not outcome.ok and outcome.error is not None:
+    if outcome.error is not None:
         state = _STATES.get(str(outcome.status), RowState.UNKNOWN)
         return _with_error(row, state, outcome.error, timings, job_id=outcome.job_id, status=outcome.status)
     return RowResult(
