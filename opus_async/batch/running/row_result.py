@@ -22,6 +22,8 @@ _STATES = {
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: ``json.dumps`` makes one for each line."""
+_PARTS = 10_000
+"""Of a second, to which timings are rounded: ``round(seconds, 4)`` gives the same in twice the time."""
 
 
 def from_outcome(
@@ -95,9 +97,9 @@ def _with_error(
 def add_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
     """Seconds per stage over all the processes that worked on a row."""
     if not before:
-        return {stage: round(seconds, 4) for stage, seconds in now.items()}
+        return {stage: round(seconds * _PARTS) / _PARTS for stage, seconds in now.items()}
     return {
-        stage: round(before.get(stage, 0.0) + now.get(stage, 0.0), 4)
+        stage: round((before.get(stage, 0.0) + now.get(stage, 0.0)) * _PARTS) / _PARTS
         for stage in dict.fromkeys((*before, *now))
     }
 
