@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 from opus_async.config import Limits
-from opus_async.metrics.outages import FailedPolls, HostOutage
+from opus_async.metrics.outages import HostOutage
+from opus_async.metrics.traffic import FailedPolls
 
 _NEARLY = 0.9
 """Share of a limit from which on it counts as reached: rates stay a little below their limits."""

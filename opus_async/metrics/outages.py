@@ -1,14 +1,11 @@
-"""Counts hosts that do not answer, and polls that are answered with an error, from events."""
+"""Keeps which hosts do not answer, from events."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from opus_async.events import HostState, HostTroubled
-from opus_async.metrics.recent import RATE_WINDOW, Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,52 +51,3 @@ class HostOutages:
             for since, event in self._down.values()
         ]
         return sorted(outages, key=lambda outage: -outage.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class FailedPolls:
-    """Polls that were answered with an error.
-
-    Attributes:
-        number: How many, in the last :data:`RATE_WINDOW` seconds.
-        status: The HTTP status that most of them got.
-    """
-
-    number: int
-    status: int
-
-
-class PollAnswers:
-    """Counts how polls were answered in the last :data:`RATE_WINDOW` seconds.
-
-    Args:
-        clock: Gives the time in seconds, from any beginning.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._recent: Recent[Counter[int]] = Recent(Counter, clock)
-        """How many polls got which HTTP status."""
-
-    def add(self, status: int) -> None:
-        """Note the HTTP status of a poll."""
-        self._recent.present()[status] += 1
-
-    def rate(self) -> float:
-        """Polls a second."""
-        return self._answers().total() / RATE_WINDOW
-
-    def failed(self) -> FailedPolls | None:
-        """The polls that failed, when more than half did; None otherwise. 429 does not count as failed."""
-        answers = self._answers()
-        failed = {
-            status: number
-            for status, number in answers.items()
-            if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.TOO_MANY_REQUESTS
-        }
-        number = sum(failed.values())
-        if 2 * number <= answers.total():
-            return None
-        return FailedPolls(number, max(failed, key=failed.__getitem__))
-
-    def _answers(self) -> Counter[int]:
-        return sum(self._recent.slots(), Counter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -12,7 +13,6 @@ from opus_async.events import (
     Event,
     HostTroubled,
     JobStageChanged,
-    RequestKind,
     RequestRetried,
     RequestSent,
     UploadProgress,
@@ -21,16 +21,11 @@ from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, 
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.event_counts import EventCounts
 from opus_async.metrics.jobs_by_stage import JobsByStage
-from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
+from opus_async.metrics.outages import HostOutage, HostOutages
 from opus_async.metrics.recent_failures import RecentFailures
-from opus_async.metrics.request_queue import RequestQueue
-from opus_async.metrics.run_times import RunTimes
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.metrics.traffic import Traffic
-from opus_async.stages import DONE, PAUSED
 
-COMPLETED: Final = "COMPLETED"
-_OUT_OF_STAGES: Final = frozenset({DONE, PAUSED})
 RARE: Final[frozenset[type]] = frozenset({HostTroubled, RequestRetried, UploadProgress})
 """The events that a :class:`Progress` is to be told of where it is a meter as well."""
 
@@ -55,10 +50,9 @@ class Progress:
         to_do: Rows that were left for this session when it began; None when that is not known.
         failures: The latest rows that failed in this session, by reason.
         until_ordered: Whether a row is done with once it is ordered.
-        left_stage: Stage -> jobs that have left it for the next, or as completed.
-        in_stage: Stage -> jobs that are in it now.
-        requests: Operation -> requests that were answered.
         retries: Cause -> attempts that failed and were followed by another.
+        answered: Counts an answer: :meth:`.traffic.Traffic.answered` itself, as one call for each is enough.
+        stage_changed: Counts a stage: :meth:`.jobs_by_stage.JobsByStage.stage_changed` itself.
     """
 
     def __init__(
@@ -73,25 +67,21 @@ class Progress:
         self.on_begin: Callable[[], None] = lambda: None
         self.why_ending: Callable[[], str] = lambda: ""
         self.to_do = total
-        self._traffic = Traffic()
-        self._jobs = JobsByStage()
-        self.left_stage, self.in_stage = self._jobs.left_stage, self._jobs.in_stage
-        self.requests, self.retries = self._traffic.requests, self._traffic.retries
+        self._traffic = Traffic(clock)
+        self._jobs = JobsByStage(clock)
+        self.answered, self.stage_changed = self._traffic.answered, self._jobs.stage_changed
+        self.retries = self._traffic.retries
         self.failures = RecentFailures()
         self.until_ordered = False
-        self._run_times = RunTimes(clock)
         self._left_out = 0
         self._total = total
         self._bounds = Bounds()
         self._limits = Limits()
-        self._completed = self._not_completed = 0
         self._counts: Callable[[], Counts] = self._ended
         self._admitting: Callable[[], bool] = lambda: True
         self._unknown_before = 0
         self._clock = clock
-        self._polls = PollAnswers(clock)
         self._outages = HostOutages(clock)
-        self._queue = RequestQueue(clock)
         self._begin()
 
     def attach(
@@ -133,7 +123,7 @@ class Progress:
     def add(self, counts: EventCounts) -> None:
         """Add what was counted in another process, whose events do not come here."""
         self._traffic.add(counts)
-        self.left_stage.update(counts.left_stage)
+        self._jobs.add_left(counts.left_stage)
 
     def counted(self) -> EventCounts:
         """All that was counted so far, for :meth:`add` in another process."""
@@ -156,34 +146,11 @@ class Progress:
             self._traffic.sent(event)
         elif isinstance(event, RequestRetried):
             self._traffic.retried(event)
-            self._queue.retried(event)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
 
-    def answered(self, operation: str, kind: RequestKind, status: int, waited: float, seconds: float) -> None:
-        """Count an answer; arguments as in :class:`opus_async.events.RequestSent`."""
-        self._traffic.answered(operation, kind, status)
-        self._queue.answered(kind, status, waited, seconds)
-        if kind is RequestKind.POLL:
-            self._polls.add(status)
-
     def paused(self, seconds: float) -> None:
         """Take nothing of it: the answer was counted."""
-
-    def stage_changed(self, index: int, stage: str, status: str | None = None) -> None:
-        """Count a job that entered a stage; arguments as in :class:`opus_async.events.JobStageChanged`."""
-        if stage not in _OUT_OF_STAGES:
-            if self._jobs.enter(index, stage):
-                self._run_times.begin(index)
-            return
-        done, completed = stage == DONE, status == COMPLETED
-        self._jobs.leave(index, completed=completed)
-        self._run_times.end(index, done=done)
-        if done:
-            if completed:
-                self._completed += 1
-            else:
-                self._not_completed += 1
 
     @property
     def total(self) -> int | None:
@@ -238,6 +205,21 @@ class Progress:
         return self._jobs.in_flight
 
     @property
+    def left_stage(self) -> Counter[str]:
+        """Stage -> jobs that have left it for the next, or as completed."""
+        return Counter(self._jobs.left_stage)
+
+    @property
+    def in_stage(self) -> Counter[str]:
+        """Stage -> jobs that are in it now."""
+        return Counter(self._jobs.in_stage)
+
+    @property
+    def requests(self) -> Counter[str]:
+        """Operation -> requests that were answered."""
+        return Counter(self._traffic.requests)
+
+    @property
     def sent_bytes(self) -> int:
         """Bytes of files, repeated attempts included."""
         return self._traffic.sent_bytes
@@ -273,14 +255,14 @@ class Progress:
         if rates.left is None or self.not_begun or not self.attached:
             return rates
         # All are begun, and from here on ever fewer end: no pace of before tells how long the last one takes.
-        tail = self._run_times.left()
+        tail = self._jobs.run_times.left()
         return rates if tail is None else replace(rates, left=rates.left.or_longer(tail))
 
     def bottleneck(self) -> Bottleneck | None:
         """What limits the batch now; None when nothing does, or no batch is followed."""
         if not self.attached or self.ending:
             return None
-        rates, counts, outages, queued = self.rates(), self._counts(), self.outages, self._queue.now()
+        rates, counts, outages, queued = self.rates(), self._counts(), self.outages, self._traffic.queued()
         now = BottleneckInputs(
             in_flight=self.in_flight,
             preparing=self._in_stage(1),
@@ -293,10 +275,10 @@ class Progress:
             queued=queued.all,
             queued_polls=queued.polls,
             on_wire=queued.wire,
-            slowed=self._queue.slowed,
-            polls=self._polls.rate(),
+            slowed=self._traffic.slowed,
+            polls=self._traffic.poll_rate(),
             outage=outages[0] if outages else None,
-            failed_polls=self._polls.failed(),
+            failed_polls=self._traffic.failed_polls(),
         )
         return bottleneck(now, self._bounds, self._limits)
 
@@ -323,7 +305,7 @@ class Progress:
         return self._total - self._left_out - self.reached - waiting - given_up
 
     def _in_stage(self, place: int) -> int:
-        return self.in_stage[self.stages[place]] if place < len(self.stages) else 0
+        return self._jobs.in_stage.get(self.stages[place], 0) if place < len(self.stages) else 0
 
     def _unordered(self) -> int:
         """Rows in flight that the ledger counts as planned, because nothing of them was ordered yet."""
@@ -331,4 +313,4 @@ class Progress:
 
     def _ended(self) -> Counts:
         """Jobs of this session: the counts as long as no batch is followed."""
-        return Counts(completed=self._completed, failed=self._not_completed)
+        return Counts(completed=self._jobs.completed, failed=self._jobs.not_completed)

@@ -27,15 +27,18 @@ class Recent(Generic[SlotT]):
         self._clock = clock
         self._slots: deque[SlotT] = deque()
         self._ends: deque[float] = deque()
+        self._present, self._end = slot(), float("-inf")
+        """The last of both, where there are any."""
 
     def present(self) -> SlotT:
         """The slot of what happens now."""
         now = self._clock()
-        if not self._ends or now >= self._ends[-1]:
+        if now >= self._end:
             self._forget(now)
-            self._ends.append(now + SLOT)
-            self._slots.append(self._new())
-        return self._slots[-1]
+            self._present, self._end = self._new(), now + SLOT
+            self._slots.append(self._present)
+            self._ends.append(self._end)
+        return self._present
 
     def slots(self) -> deque[SlotT]:
         """The slots of what happened lately, the oldest first."""

@@ -17,7 +17,8 @@ from opus_async.metrics.bottleneck import (
     bottleneck,
     merge,
 )
-from opus_async.metrics.outages import FailedPolls, HostOutage
+from opus_async.metrics.outages import HostOutage
+from opus_async.metrics.traffic import FailedPolls
 from opus_async.reporting.bottlenecks import bottleneck_text
 
 FULL = BottleneckInputs(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)

@@ -23,6 +23,7 @@ from opus_async.platform import IdTaken, StartDoubt
 
 AT_ONCE = 500
 """Rows, or files, in one operation: more would hold the interpreter for so long that the loop notices."""
+_NOT_KNOWN_TO_RUN = frozenset({RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN})
 
 WriteIntent: TypeAlias = Callable[[Row, str, str], Awaitable[None]]
 """Makes durable that the order to start a row's job is about to leave, and returns; raises IdTaken."""
@@ -156,7 +157,7 @@ class SqliteJournal:
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
-        if held.state not in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
+        if held.state not in _NOT_KNOWN_TO_RUN:
             return Receipt.WRITTEN  # it is known to run
         self.stand(held, RowState.RUNNING)
         return self._write(transitions.start_accepted(lease.row, self.when()))

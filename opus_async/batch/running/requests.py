@@ -16,6 +16,8 @@ from opus_async.manifests.binding.row_files import NamedFile
 from opus_async.models import JobRequest
 from opus_async.remote_urls import Place
 
+_ORDERED = frozenset({RowState.RUNNING, RowState.WAITING})
+
 
 class RequestFactory(Protocol):
     """Makes requests of rows. Can be pickled; reads no file."""
@@ -43,7 +45,7 @@ class BoundRequests:
 
     def request(self, row: Row) -> JobRequest:
         """The request of a row."""
-        if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
+        if row.state in _ORDERED:  # its inputs are with the platform, or gone
             return JobRequest({}, key=row.key, timeout=self.timeout)
         try:
             request = self.binding.request(

@@ -171,7 +171,7 @@ class RowRunner:
             return None
         if outcome.error is not None and out_of(outcome.error):
             raise outcome.error
-        files = await self._fetch(row, outcome)
+        files = await self._fetch(self._outputs, row, outcome) if self._outputs and outcome.ok else ()
         if files:
             self._suspects.passed(DOWNLOAD)
         if outcome.error is not None and (fatal := await self._error_for_every_row(outcome.error)):
@@ -225,11 +225,9 @@ class RowRunner:
                 )
             )
 
-    async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
-        if self._outputs is None or not outcome.ok:
-            return ()
+    async def _fetch(self, outputs: Outputs, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
         try:
-            return await self._outputs.fetch(row.key, outcome.results)
+            return await outputs.fetch(row.key, outcome.results)
         except OpusError as error:
             raise error.located(job_id=outcome.job_id) from None
 

@@ -28,6 +28,10 @@ class Phase(enum.IntEnum):
     ENDING = 3
 
 
+_PLANNED, _UNORDERED, _LEASE_ENDED = RowState.PLANNED, Phase.UNORDERED, Receipt.LEASE_ENDED
+"""Asked for several times a row: a look into the class of an enum takes 0.1 us, one into a module 0.02."""
+
+
 class RowTask:
     """One row at work. It is the journal of its job (:class:`opus_async.platform.JobJournal`).
 
@@ -95,9 +99,10 @@ class RowTask:
         self._row = row
         self._changes: dict[str, Any] = {}
         """Fields of the row that are others by now: few ask for it, and a copy costs more than a step."""
-        self.may_run = not row.is_new
+        planned = row.state is _PLANNED
+        self.may_run = not planned or row.asks_first
         self.ordered_at: float | None = None
-        self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
+        self.phase = _UNORDERED if planned else Phase.RUNNING
         self.parked = row.state is RowState.WAITING
         self.settled = False
         self.stores: Collection[str] = ()
@@ -112,7 +117,7 @@ class RowTask:
         self._handed_out = handed_out
         self._stages = stages
         self._here = generation
-        self._unchecked = row.state is not RowState.PLANNED
+        self._unchecked = not planned
         """Whether its files were not looked at since it was handed out."""
         self._generation = row.generation or generation
 
@@ -221,5 +226,5 @@ class RowTask:
 
 def require_lease(receipt: Receipt) -> None:
     """Raise JobTakenAway where a report was refused because the row is another worker's by now."""
-    if receipt is Receipt.LEASE_ENDED:
+    if receipt is _LEASE_ENDED:
         raise JobTakenAway
