@@ -19,9 +19,11 @@ def proposed(*rows):
         seen.close()
 
 
-@pytest.mark.parametrize("place", [1, 999, 1_000, 1_001, 2_499])
-def test_key_proposal_compares_all_rows(place):
-    rows = [{"Code": f"c{number}", "Id": number, "Name": "n"} for number in range(2_500)]
+@pytest.mark.parametrize("place", [1, 999, 1_000, 1_001, 3_999, 4_000, 4_001, 9_499])
+@pytest.mark.parametrize("count", [2_500, 4_000, 4_001, 9_500])
+def test_key_proposal_compares_all_rows(place, count):
+    rows = [{"Code": f"c{number}", "Id": number, "Name": "n"} for number in range(count)]
+    place = min(place, count - 1)
     rows[place] = {**rows[place], "Id": 0}
     assert proposed(*rows) == "Code"
     assert proposed(*rows, {"Code": "c7"}) is None

@@ -27,6 +27,7 @@ from opus_async.manifests.binding import column_table
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation import duplicates, key_proposal
 from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
 from opus_async.manifests.validation.result import Cause, Validation
@@ -634,7 +635,10 @@ async def test_validation_yields_to_event_loop_and_reports_progress(opened):
     assert turns >= 2
 
 
-async def test_validation_memory_is_independent_of_row_count(opened):
+async def test_validation_memory_is_independent_of_row_count(opened, monkeypatch):
+    monkeypatch.setattr(duplicates, "_IN_MEMORY", 400)  # some thousand rows are kept, and no more
+    monkeypatch.setattr(key_proposal, "_TOGETHER", 400)
+
     class Many(Listed):
         def __init__(self, count: int) -> None:
             super().__init__(columns=("Text", "key"))

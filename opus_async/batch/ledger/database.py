@@ -19,17 +19,17 @@ SIDE_FILES = ("-journal", "-wal", "-shm")
 """What SQLite puts beside a database, after its name."""
 _PATIENCE = 10.0
 """Seconds to wait for another program that holds the database: a database tool that someone has open."""
-_ALWAYS = ("PRAGMA cache_size = -16000", "PRAGMA temp_store = MEMORY")
+_ALWAYS = "PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;"
 """16 MB: the index of 100,000 keys fits, and planning does not read pages again and again."""
-_WHILE_NEW = ("PRAGMA journal_mode = MEMORY", "PRAGMA synchronous = OFF", *_ALWAYS)
+_WHILE_NEW = f"PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; {_ALWAYS}"
 """Nothing that is not published has to survive."""
-_DURABLE = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA fullfsync = ON",  # on macOS, where fsync alone leaves data in the disk's own cache
-    "PRAGMA checkpoint_fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 0",  # the store does it, and marks that it was done
-    *_ALWAYS,
-)
+_DURABLE = f"""
+PRAGMA synchronous = FULL;
+PRAGMA fullfsync = ON;              -- on macOS, where fsync alone leaves data in the disk's own cache
+PRAGMA checkpoint_fullfsync = ON;
+PRAGMA wal_autocheckpoint = 0;      -- the store does it, and marks that it was done
+{_ALWAYS}
+"""
 
 
 def missing(directory: Path) -> LedgerError:
@@ -82,9 +82,7 @@ def create(path: Path) -> sqlite3.Connection:
     path.touch(OWNER_ONLY, exist_ok=False)  # what SQLite puts beside it gets the same permissions
     connection = _connect(path)
     try:
-        for statement in _WHILE_NEW:
-            connection.execute(statement)
-        connection.executescript(TABLES + IDENTITY + VIEWS)
+        connection.executescript(f"{_WHILE_NEW} BEGIN; {TABLES} {IDENTITY} {VIEWS} COMMIT;")
     except BaseException:
         connection.close()
         raise
@@ -101,8 +99,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _log_ahead(connection, path)
-        for statement in (*_DURABLE, IDENTITY, *temp_schema()):
-            connection.execute(statement)
+        connection.executescript(f"{_DURABLE} {IDENTITY} {temp_schema()}")
     except BaseException:
         connection.close()
         raise

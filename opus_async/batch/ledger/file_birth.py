@@ -8,7 +8,9 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 _AT_FDCWD = -100
 _NOFOLLOW = 0x100
@@ -30,9 +32,8 @@ def born(path: Path) -> int:
     seconds = getattr(path.lstat(), "st_birthtime", None)
     if seconds is not None:
         return int(seconds * _SECOND)
-    try:
-        statx = ctypes.CDLL(None).statx
-    except (AttributeError, OSError, TypeError):
+    statx = _statx()
+    if statx is None:
         return 0
     told = ctypes.create_string_buffer(_SIZE)
     if statx(_AT_FDCWD, os.fsencode(path), _NOFOLLOW, _BIRTH, told) != 0:
@@ -42,3 +43,12 @@ def born(path: Path) -> int:
         return 0
     whole, rest = _TIME.unpack_from(told, _TIME_AT)
     return int(whole) * _SECOND + int(rest)
+
+
+@cache
+def _statx() -> Any:
+    """The function of the C library; None where it has none."""
+    try:
+        return ctypes.CDLL(None).statx
+    except (AttributeError, OSError, TypeError):
+        return None

@@ -59,12 +59,9 @@ def of_mounts(path: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
         path: Absolute, without links.
         mounts: Mount point and type, in the order of mounting.
     """
-    found, depth = None, -1
-    for point, kind in mounts:
-        parts = len(Path(point).parts)
-        if parts >= depth and path.is_relative_to(point):
-            found, depth = kind, parts
-    return found
+    inside = f"{path}/"
+    holding = [(point, kind) for point, kind in mounts if inside.startswith(f"{point.rstrip('/')}/")]
+    return max(reversed(holding), key=lambda mount: len(mount[0]), default=(None, None))[1]
 
 
 def linux_mounts(text: str) -> list[tuple[str, str]]:

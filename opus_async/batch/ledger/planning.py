@@ -48,6 +48,10 @@ _NEW = """
 INSERT INTO rows (id, position, location, key, digest, state, ended_at, error, error_type, cause, doubt, plan)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_NEW_PLANNED = f"""
+INSERT INTO rows (id, position, location, key, digest, state, plan)
+VALUES (?, ?, ?, ?, ?, '{RowState.PLANNED.value}', ?)
+"""  # noqa: S608 - a word of ours
 _FOUND_AGAIN = "UPDATE rows SET position = ?, location = ?, plan = ? WHERE id = ?"
 _REPLACED = f"""
 UPDATE rows SET position = ?, location = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?,
@@ -130,6 +134,9 @@ class _PlannedState(NamedTuple):
     doubt: str | None = None
 
 
+_PLANNED = _PlannedState(RowState.PLANNED)
+
+
 class _Slot(NamedTuple):
     """The key that a row of the manifest gets, and the row that has it in the ledger."""
 
@@ -149,6 +156,7 @@ class _Writes:
 
     def __init__(self) -> None:
         self.new: list[tuple[object, ...]] = []
+        self.new_planned: list[tuple[object, ...]] = []
         self.found_again: list[tuple[object, ...]] = []
         self.replaced: list[tuple[object, ...]] = []
         self.cells: list[tuple[int, str]] = []
@@ -159,6 +167,7 @@ class _Writes:
     def execute(self, store: Store) -> None:
         connection = store.connection
         connection.executemany(_NEW, self.new)
+        connection.executemany(_NEW_PLANNED, self.new_planned)
         for row, job in self.earlier:
             _adopt_job(row, job, store)
         connection.executemany(_FOUND_AGAIN, self.found_again)
@@ -279,7 +288,11 @@ class Planning:
         self._last_id += 1
         self._tally["new"] += 1
         now = _planned_state(row, at)
-        writes.new.append((self._last_id, row.index, encode(row.location), key, row.digest, *now, self._plan))
+        place = (self._last_id, row.index, encode(row.location), key, row.digest)
+        if now is _PLANNED:
+            writes.new_planned.append((*place, self._plan))
+        else:
+            writes.new.append((*place, *now, self._plan))
         writes.cells.append((self._last_id, dumps(row.cells)))
         writes.change[now.state] += 1
         if row.earlier is not None and now.state is RowState.PLANNED:
@@ -340,8 +353,10 @@ def _planned_state(row: NewRow, at: float) -> _PlannedState:
     if row.problem is not None:
         problem = encode(row.problem)
         return _PlannedState(RowState.FAILED, at, problem, _INVALID, problem)
+    if row.possible_second_bill is None:
+        return _PLANNED
     doubt = encode(row.possible_second_bill)
-    if doubt is not None and not row.accepted:
+    if not row.accepted:
         return _PlannedState(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt, doubt)
     return _PlannedState(RowState.PLANNED, doubt=doubt)
 

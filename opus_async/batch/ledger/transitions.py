@@ -15,6 +15,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -348,11 +349,13 @@ def _as_json(steps: Sequence[Step]) -> str:
     return to_json(fit).decode()
 
 
-def temp_schema() -> list[str]:
-    """The view that takes steps, and a trigger for each. They belong to a connection, not to the file."""
-    view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step"
-    conflicts = f"CREATE TEMP TABLE {ID_CONFLICTS} (row INTEGER PRIMARY KEY)"
-    return [conflicts, view, *(_trigger(name, transition) for name, transition in _TRANSITIONS.items())]
+@cache
+def temp_schema() -> str:
+    """A script of the view that takes steps, and a trigger for each: a connection's own, not the file's."""
+    view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step;"
+    conflicts = f"CREATE TEMP TABLE {ID_CONFLICTS} (row INTEGER PRIMARY KEY);"
+    triggers = [_trigger(name, transition) for name, transition in _TRANSITIONS.items()]
+    return "\n".join(["BEGIN;", conflicts, view, *triggers, "COMMIT;"])
 
 
 def _trigger(name: str, transition: _Transition) -> str:
@@ -362,6 +365,5 @@ def _trigger(name: str, transition: _Transition) -> str:
     places["row"] = "NEW.row"
     body = transition.sql + (_REMEMBER if transition.append_history else "")
     body = _NAMED.sub(lambda found: places[found[1]], body)
-    return (
-        f"CREATE TEMP TRIGGER step_{name} INSTEAD OF INSERT ON step WHEN NEW.name = '{name}' BEGIN {body} END"
-    )
+    trigger = f"CREATE TEMP TRIGGER step_{name} INSTEAD OF INSERT ON step WHEN NEW.name = '{name}'"
+    return f"{trigger} BEGIN {body} END;"

@@ -14,7 +14,7 @@ from opus_async.batch.meta import ManifestMeta
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import ManifestPolicy, ManifestSource
 from opus_async.batch.outputs.earlier_job import second_bill_check
-from opus_async.batch.planning.plan import plan
+from opus_async.batch.planning.plan import PlanAhead, plan
 from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import RowState
 from opus_async.errors import ManifestError
@@ -135,8 +135,22 @@ async def checked(
     platform: Platform[Any, Any],
     rules: ManifestPolicy,
     watching: BatchObserver,
+    *,
+    ahead: PlanAhead | None = None,
 ) -> dict[int, str]:
-    """Check every row before anything is sent; of those that may stay behind, index -> problem."""
+    """Check every row before anything is sent; of those that may stay behind, index -> problem.
+
+    Args:
+        manifest: What is checked.
+        binding: From its cells to inputs.
+        platform: The platform that would run its rows, open.
+        rules: What is tolerated of it.
+        watching: Who is told.
+        ahead: Plans the rows meanwhile.
+
+    Raises:
+        RowsRefused: It cannot be run as it is.
+    """
     refused: dict[int, str] = {}
 
     def note(problem: Problem) -> None:
@@ -150,6 +164,7 @@ async def checked(
         checks=row_checks(platform, rules),
         on_problem=note,
         on_progress=lambda rows: watching.planning("checked", rows),
+        on_row=None if ahead is None else ahead.add,
     )
     for cause in validation.causes:
         if not cause.first.is_error:
@@ -210,6 +225,7 @@ async def planned_in(
     pay_again: bool = False,
     same: bool = False,
     retry: Sequence[RowState] = (),
+    ahead: PlanAhead | None = None,
 ) -> list[dict[str, Any]]:
     """Plan all rows, for the ledger to confirm; returns what each column is for.
 
@@ -226,6 +242,7 @@ async def planned_in(
         pay_again: Whether rows may run that look like rows of this batch that have run.
         same: Whether the manifest is, by its stamp, what was planned before.
         retry: As in :func:`opus_async.batch.planning.plan.plan`.
+        ahead: Likewise.
 
     Raises:
         ManifestError: It cannot be planned, or rows that have run would run again. Nothing was changed.
@@ -241,6 +258,7 @@ async def planned_in(
             accept_second_bill=rules.accept_second_bill,
             skip_invalid=rules.skip_invalid,
             retry=retry,
+            ahead=ahead,
             on_progress=lambda rows: watching.planning("planned", rows),
         )
         if not force:

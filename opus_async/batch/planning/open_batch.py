@@ -27,6 +27,7 @@ from opus_async.batch.planning.manifest_source import (
     planned_in,
     row_checks,
 )
+from opus_async.batch.planning.plan import PlanAhead
 from opus_async.batch.planning.run_session import run_session, session_facts, session_setup
 from opus_async.batch.planning.workflow_binding import bind, open_workflow, stage_names, workflow_meta
 from opus_async.batch.ports import Client
@@ -99,7 +100,8 @@ async def _planned(
         lifecycle = await open_workflow(client, spec, ledger.journal.cache)
         spec = replace(spec, workflow_id=lifecycle.platform.workflow_id)  # of the link of a page, say
         binding = bind(spec, lifecycle, manifest.kind, rules)
-        problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
+        ahead = None if binding.files.any_named else PlanAhead(manifest, binding, ledger)
+        problems = await checked(manifest, binding, lifecycle.platform, rules, watching, ahead=ahead)
         asked = fingerprint(spec, lifecycle.platform)
         world = world_of(asked)
         columns = await planned_in(
@@ -111,6 +113,7 @@ async def _planned(
             world=world,
             problems=problems,
             rules=rules,
+            ahead=ahead,
         )
         await ledger.confirm_plan(
             **session_facts(client, spec, binding, settings=settings, rules=rules, fingerprint=asked),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,14 +13,15 @@ from opus_async.batch.outputs.earlier_job import earlier_job, possible_second_bi
 from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import NewRow, RowState
 from opus_async.batch.world import is_same, place_of
-from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.errors import InvalidInputs, LedgerError, ManifestError, OpusError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_files import NamedFile
-from opus_async.manifests.binding.row_keys import given_key, row_key
+from opus_async.manifests.binding.row_keys import given_key, row_key, row_key_without_files
 from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.model import Unreadable
+from opus_async.manifests.validation.row_check import Checked
 from opus_async.remote_urls import Place, kept_name
 from opus_async.text import counted
 
@@ -45,6 +47,7 @@ async def plan(
     accept_second_bill: bool,
     skip_invalid: bool,
     retry: Sequence[RowState] = (),
+    ahead: PlanAhead | None = None,
     on_progress: OnProgress,
 ) -> tuple[Planned, Sequence[str]]:
     """Plan every row of a manifest. Nothing of it counts until the ledger is told to confirm the plan.
@@ -60,6 +63,7 @@ async def plan(
             unknown, for a person to decide.
         skip_invalid: Whether rows that cannot be read are planned as failed; else none is planned.
         retry: States whose rows are to be tried again.
+        ahead: What has planned the rows of this manifest already, unless it gave up.
         on_progress: Told how many rows are planned so far.
 
     Returns:
@@ -68,6 +72,9 @@ async def plan(
     Raises:
         ManifestError: The manifest or rows of it cannot be read, or it changed while it was.
     """
+    if ahead is not None and await ahead.end():
+        on_progress(ahead.rows)
+        return await store.end_plan(), list(ahead.columns)
     stamp = manifest.stamp()
     await store.begin_plan()
     if retry:
@@ -106,6 +113,83 @@ async def plan(
     if manifest.stamp() != stamp:
         raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
     return await store.end_plan(), list(columns)
+
+
+class PlanAhead:
+    """Plans the rows of a manifest while they are checked, so that it is not read a second time.
+
+    It gives up, and leaves nothing, at the first row that cannot be run or that an earlier batch had, and
+    where the ledger refuses a row: :func:`plan` reads the manifest then, and tells what is wrong.
+
+    Args:
+        manifest: Not read yet; its rows name no files.
+        binding: Makes keys.
+        store: Where the rows go.
+
+    Attributes:
+        rows: How many there are so far.
+        columns: The columns that any of them has, in the order of their appearance.
+    """
+
+    def __init__(self, manifest: Manifest, binding: Binding, store: BatchStore) -> None:
+        self.rows = 0
+        self.columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
+        self._manifest = manifest
+        self._stamp = manifest.stamp()
+        self._binding = binding
+        self._store = store
+        self._chunk: list[NewRow] = []
+        self._begun = self._given_up = False
+
+    async def add(self, record: Record, checked: Checked | None, content: bytes) -> None:
+        """Plan a row; see :data:`opus_async.manifests.validation.validate.OnRow`."""
+        if self._given_up:
+            return
+        if checked is None or checked.cells is None or record.past is not None:
+            await self._give_up()
+            return
+        key = row_key_without_files(
+            self._binding, checked.cells, self._manifest.base, given=checked.key, content=content
+        )
+        self._chunk.append(
+            NewRow(
+                index=record.index,
+                location=record.where,
+                key=key.key,
+                digest=key.digest,
+                cells=checked.cells,
+                key_given=key.given,
+            )
+        )
+        if self._manifest.columns is None:
+            self.columns.update(dict.fromkeys(record.columns))
+        self.rows += 1
+        if len(self._chunk) >= CHUNK:
+            await self._plan_chunk()
+
+    async def end(self) -> bool:
+        """Plan what is left; False where it gave up, now or before."""
+        if not self._given_up:
+            await self._plan_chunk()
+        if not self._given_up and self._manifest.stamp() != self._stamp:
+            await self._give_up()
+        return not self._given_up
+
+    async def _plan_chunk(self) -> None:
+        try:
+            if not self._begun:
+                await self._store.begin_plan()
+                self._begun = True
+            await self._store.plan(self._chunk)
+            self._chunk = []
+        except OpusError:
+            await self._give_up()
+
+    async def _give_up(self) -> None:
+        self._given_up = True
+        self._chunk = []
+        with suppress(LedgerError):  # whoever asks the ledger next is told
+            await self._store.abandon_plan()
 
 
 class _Unread:

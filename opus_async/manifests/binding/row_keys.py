@@ -78,9 +78,27 @@ def row_key(
 
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
-    """A digest of 16 bytes of the content of a row, in which files count by their paths; reads no file."""
+    """The SHA-256 of the content of a row, in which files count by their paths; reads no file."""
     content = {name: _written(value) for _, value, name in _input_cells(binding, cells)}
-    return hashlib.blake2b(_text(content), digest_size=16).digest()
+    return hashlib.sha256(_text(content)).digest()
+
+
+def row_key_without_files(
+    binding: Binding, cells: Mapping[str, Any], base: Place, *, given: str | None, content: bytes
+) -> RowKey:
+    """As :func:`row_key`, of a row that names no files and is known already.
+
+    Args:
+        binding: As for :func:`row_key`.
+        cells: Likewise.
+        base: Likewise.
+        given: What :func:`given_key` said of it.
+        content: What :func:`cells_digest` said of it.
+    """
+    if binding.constants and binding.constants_in_digest:
+        return row_key(binding, cells, base, {})
+    digest = content.hex()
+    return RowKey(digest[:_SHORT] if given is None else given, digest, given is not None)
 
 
 def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Finds rows and files that come twice, among millions: a few bytes each, on the disk beyond 4 MB."""
+"""Finds rows and files that come twice, among millions: a few bytes each, on the disk beyond some MB."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from opus_async.text import quoted
 
 _MEMORY_KIB = 4096
 """What SQLite keeps in memory; the rest lies in a temporary file without a name."""
+_IN_MEMORY = 4_000
+"""Rows up to which no database is needed: they take some MB."""
+_SCHEMA = f"""
+PRAGMA cache_size = -{_MEMORY_KIB};
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE rows(name BLOB PRIMARY KEY, content BLOB, place TEXT) WITHOUT ROWID;
+CREATE TABLE files(path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE cells(value BLOB PRIMARY KEY) WITHOUT ROWID;
+BEGIN;
+"""
 
 
 class FirstSeen(NamedTuple):
@@ -28,21 +39,16 @@ class FirstSeen(NamedTuple):
 
 
 class DuplicateIndex:
-    """Rows and files seen so far, in a temporary database that goes with :meth:`close`, or the process."""
+    """Rows and files seen so far: a few rows in memory, all else in a temporary database.
+
+    That goes with :meth:`close`, or the process.
+    """
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)  # a temporary file without a name
-        self._database.executescript(
-            f"""
-            PRAGMA cache_size = -{_MEMORY_KIB};
-            PRAGMA journal_mode = OFF;
-            PRAGMA synchronous = OFF;
-            CREATE TABLE rows(name BLOB PRIMARY KEY, content BLOB, place TEXT) WITHOUT ROWID;
-            CREATE TABLE files(path BLOB PRIMARY KEY) WITHOUT ROWID;
-            CREATE TABLE cells(value BLOB PRIMARY KEY) WITHOUT ROWID;
-            BEGIN;
-            """
-        )
+        self._rows: dict[bytes, FirstSeen] = {}
+        """By name; all of them are in the database once they are too many."""
+        self._stored: sqlite3.Connection | None = None
+        """Made when it is needed: most manifests need none."""
 
     def row(self, name: str | bytes, content: bytes, where: str) -> FirstSeen | None:
         """Note a row.
@@ -55,7 +61,16 @@ class DuplicateIndex:
         Returns:
             The first row of this name; None when this is the first.
         """
-        entry = (_short(name), content, where)
+        short = _short(name)
+        if len(self._rows) < _IN_MEMORY:
+            first = self._rows.get(short)
+            if first is None:
+                self._rows[short] = FirstSeen(where, content)
+                if len(self._rows) == _IN_MEMORY:
+                    rows = ((name, row.content, row.where) for name, row in sorted(self._rows.items()))
+                    self._database.executemany("INSERT INTO rows VALUES (?, ?, ?)", rows)
+            return first
+        entry = (short, content, where)
         if self._database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", entry).rowcount:
             return None
         found = self._database.execute("SELECT place, content FROM rows WHERE name = ?", entry[:1])
@@ -74,7 +89,15 @@ class DuplicateIndex:
 
     def close(self) -> None:
         """Delete the database."""
-        self._database.close()
+        if self._stored is not None:
+            self._stored.close()
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        if self._stored is None:
+            self._stored = sqlite3.connect("", isolation_level=None)  # a temporary file without a name
+            self._stored.executescript(_SCHEMA)
+        return self._stored
 
 
 def repeat_problem(record: Record, key: str | None, content: bytes, earlier: FirstSeen) -> Problem:

@@ -15,6 +15,8 @@ _LEAST_ROWS = 2
 _SETTLED = 1_000
 """Rows after which few candidates are kept, since each costs as much as the rest of the check of a row."""
 _KEPT = 2
+_TOGETHER = 4_000
+"""Values of a candidate that are noted together."""
 _A_NAME = re.compile(
     r"(^|[\W_])(key|id|nr|no|num|number|nummer|ref|reference|code|sku)($|[\W_])", re.IGNORECASE
 )
@@ -44,7 +46,7 @@ class KeyProposal:
                 del self._columns[column]
                 continue
             values.add(key)
-            if len(values) >= _SETTLED:
+            if len(values) >= _TOGETHER:
                 self._note(column)
         if self._rows == _SETTLED:
             self._columns = {column: self._columns[column] for column in self._ranked[:_KEPT]}
@@ -54,8 +56,9 @@ class KeyProposal:
         """The column that could name the rows: one that is called so, or the first; None for none."""
         if self._rows < _LEAST_ROWS:
             return None
-        for column in list(self._columns):
-            self._note(column)
+        if self._rows > _TOGETHER:  # else all values are here, and differ
+            for column in list(self._columns):
+                self._note(column)
         return next(iter(self._ranked), None)
 
     @property

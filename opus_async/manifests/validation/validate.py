@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from opus_async.arguments import FUNCTION, PRICE, Kind, checked, instance, number
 from opus_async.errors import ConfigurationError, ManifestError, OpusError
@@ -37,6 +37,9 @@ from opus_async.text import quoted
 
 KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
+OnRow: TypeAlias = Callable[[Record, Checked | None, bytes], Awaitable[None]]
+"""Told of a row, of what its check has found (None for a row that cannot be run), and of what
+:func:`~opus_async.manifests.binding.row_keys.cells_digest` says of its cells."""
 _TURN = 0.02
 """Seconds of checking after which other tasks of the event loop get a turn."""
 _TOGETHER = 16
@@ -51,6 +54,7 @@ _TOGETHER = 16
     binding=instance(Binding),
     on_problem=FUNCTION,
     on_progress=FUNCTION,
+    on_row=FUNCTION,
     limit=number("a whole number, 0 or more", lambda value: value >= 0, whole=True),
     pace=instance(ThroughputAssumptions),
     price=PRICE,
@@ -63,6 +67,7 @@ async def validate(
     checks: Sequence[RecordCheck] = (),
     on_problem: Callable[[Problem], object] | None = None,
     on_progress: Callable[[int], object] | None = None,
+    on_row: OnRow | None = None,
     limit: int = KEPT,
     pace: ThroughputAssumptions = ORDINARY,
     price: float | None = None,
@@ -76,6 +81,7 @@ async def validate(
         checks: Further checks of each record, by whoever will run the rows.
         on_problem: Called with every problem, kept or not, as it is found.
         on_progress: Called now and then, and at the end, with how many rows were checked.
+        on_row: Awaited for every row, in their order.
         limit: How many errors, and as many warnings, are kept.
         pace: What the estimate of the time rests on.
         price: Of one job, for the estimate; None where nobody told.
@@ -88,7 +94,7 @@ async def validate(
         OpusError: The platform cannot be asked, or there is no room for temporary files.
     """
     problems = ProblemCounts(on_problem, limit)
-    work = _Pass(manifest, binding, platform, problems, checks)
+    work = _Pass(manifest, binding, platform, problems, checks, on_row=on_row)
     try:
         with remembered():
             await work.run(on_progress or (lambda _: None))
@@ -144,6 +150,8 @@ class _Pass:
         platform: Platform[Any, Any],
         problems: ProblemCounts,
         checks: Sequence[RecordCheck],
+        *,
+        on_row: OnRow | None,
     ) -> None:
         self.columns: Sequence[str] = manifest.columns or ()
         self.rows = self.valid = self.jobs = self.files = self.bytes = self.requests = 0
@@ -153,6 +161,7 @@ class _Pass:
         self._binding = binding
         self._platform = platform
         self._problems = problems
+        self._on_row = on_row
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._hints = HabitHints(binding)
         self._seen = DuplicateIndex()
@@ -250,10 +259,14 @@ class _Pass:
         for path in checked.outside:
             if self._seen.file(path):
                 self.outside.add(path)
-        repeat = self._repeat(record, checked)
+        content = b"" if checked.cells is None else cells_digest(self._binding, checked.cells)
+        repeat = self._repeat(record, checked, content)
         if repeat is not None:
             self._add(repeat)
-        if checked.ok and not (repeat and repeat.is_error):
+        valid = checked.ok and not (repeat and repeat.is_error)
+        if self._on_row is not None:
+            await self._on_row(record, checked if valid else None, content)
+        if valid:
             self.valid += 1
             if checked.cells is not None:
                 files = await self._new_files(checked.cells) if self._binding.files.any_named else 0
@@ -261,11 +274,10 @@ class _Pass:
                 self.files += files
                 self.requests += self._platform.estimated_requests(files)
 
-    def _repeat(self, record: Record, checked: Checked) -> Problem | None:
+    def _repeat(self, record: Record, checked: Checked, content: bytes) -> Problem | None:
         """The problem with a row whose key or content came before."""
         if checked.cells is None:
             return None
-        content = cells_digest(self._binding, checked.cells)
         earlier = self._seen.row(checked.key or content, content, record.where)
         return None if earlier is None else repeat_problem(record, checked.key, content, earlier)
 
