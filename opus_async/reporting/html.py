@@ -18,7 +18,7 @@ MOST_CHARS = 400
 _DECEPTIVE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
-"""Control characters, half surrogates, and marks that change the direction of text."""
+"""Control characters, half surrogates, and marks that change the direction of text; none is printable."""
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _KEY = re.compile(r"_[0-9a-fA-F]{96}")
 _SIGNED = re.compile(r"\?[^\s\"'<>]*(?:X-Amz-|signature=|sig=|token=)[^\s\"'<>]*", re.IGNORECASE)
@@ -73,11 +73,15 @@ def shown(value: object, most: int = MOST_CHARS) -> str:
         value: The text.
         most: Characters at most.
     """
-    text = _SIGNED.sub("?…", _KEY.sub("_…", str(value)))
+    text = str(value)
+    if "_" in text or "?" in text:
+        text = _SIGNED.sub("?…", _KEY.sub("_…", text))
     if len(text) > most:
         text = f"{text[:most].rstrip()} …"
-    text = _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return _BLANKS.sub(" ", text).strip()
+    if not text.isprintable() or "  " in text:  # most texts of a page are short words of ours
+        text = _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        text = _BLANKS.sub(" ", text)
+    return text.strip()
 
 
 def finalize(value: object) -> object:
