@@ -185,10 +185,12 @@ class ReportQueries(LedgerReader):
         (count,) = self._one(_IDENTICAL)
         return int(count)
 
-    def ends(self) -> Iterator[tuple[int, float, bool]]:
-        """Of each row that ended: in which session, when, and whether it completed."""
+    def ends(self) -> Mapping[tuple[int, bool], array[float]]:
+        """Session, and whether rows completed in it -> when these rows ended, at 8 bytes a row."""
+        ends: dict[tuple[int, bool], array[float]] = defaultdict(_no_times)
         for session, at, completed in self._select(_ENDS):
-            yield session, at, bool(completed)
+            ends[session, bool(completed)].append(at)
+        return ends
 
     def row_times(self, *, completed: bool, slowest: int) -> RowTimes:
         """How long rows took.

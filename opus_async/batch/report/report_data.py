@@ -245,8 +245,8 @@ def read(ledger: ReportQueries) -> ReportData:
     stages = {name: Distribution.of(each) for name, each in times.stages.items()}
     groups = _groups(ledger)
     ends = EventBins(spans)
-    for session, at, completed in ledger.ends():
-        ends.add(session, at, COMPLETED if completed else NOT_COMPLETED)  # no row that a person decided
+    for (session, completed), moments in ledger.ends().items():
+        ends.add_all(session, moments, COMPLETED if completed else NOT_COMPLETED)  # none a person decided
     in_flight, waiting = Samples(spans), Samples(spans)
     for session, at, holding, parked in ledger.standing():
         in_flight.add(session, at, holding)
