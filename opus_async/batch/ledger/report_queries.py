@@ -50,7 +50,7 @@ ORDER BY position, id LIMIT ?
 _SLOW = f"SELECT {_ROW}, rows.timings FROM rows WHERE id = ?"  # noqa: S608 - words of ours, no values
 _RESULTS_SIZE = "SELECT coalesce(sum(result_length), 0) FROM rows WHERE state = 'completed'"
 _RESULTS = """
-SELECT position, key, result_offset, result_length, result_digest FROM rows
+SELECT result_offset, result_length, result_digest, position, key FROM rows
 WHERE state = 'completed' AND result_offset IS NOT NULL ORDER BY result_offset
 """
 _SAMPLES = """
@@ -239,8 +239,8 @@ class ReportQueries(LedgerReader):
         Raises:
             LedgerError: The file does not hold what was recorded.
         """
-        for index, key, *place in self._select(_RESULTS):
-            yield self._result_at(tuple(place), index, key)["outputs"]
+        for result in self._results_at(self._select(_RESULTS)):
+            yield result["outputs"]
 
     def standing(self) -> Iterator[tuple[int, float, int, int]]:
         """Of each sample: the session, the moment, rows in flight, and rows that wait for a person."""
