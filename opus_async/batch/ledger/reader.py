@@ -233,6 +233,8 @@ class LedgerReader:
         states: dict[str, dict[RowState, int]] = {}
         for cause, state, count in self._select(_CAUSES):
             states.setdefault(cause, {})[RowState(state)] = count
+        if not states:  # the other two look through all rows once more
+            return ()
         examples = self._examples(limit_examples)
         same: dict[str, str] = dict(self._select(_SAME_ERRORS))
         groups = [
