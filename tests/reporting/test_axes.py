@@ -131,6 +131,18 @@ def test_event_bins_count_each_event_in_its_session_and_ignore_outside_ones():
     assert found.began <= 550.5 <= found.ended
 
 
+def test_event_bins_count_many_events_as_one_by_one():
+    spans = [Span(1, 1_760_000_000.1, 1_760_000_090.7), Span(2, 1_760_000_200, 1_760_000_201.3)]
+    moments = [1_760_000_000 + place / 7 for place in range(-50, 2_000)]
+    one_by_one, at_once = EventBins(spans), EventBins(spans)
+    for span in (1, 2, 3):
+        at_once.add_all(span, moments, "failed")
+        for at in moments:
+            one_by_one.add(span, at, "failed")
+    assert list(at_once) == list(one_by_one)
+    assert sum(each.counts.total() for each in at_once) > 600
+
+
 def test_event_bins_last_at_least_one_second():
     (column,) = EventBins([Span(1, 0, 0.001)])
     assert column.seconds == 1

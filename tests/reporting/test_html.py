@@ -6,7 +6,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from opus_async.reporting import page
+from opus_async.reporting import html, page
 from opus_async.reporting.html import code, element, isolated, together, verbatim
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
@@ -24,6 +24,12 @@ def test_template_escapes_values_in_text_and_attributes():
 
 def test_template_shows_bidi_and_control_characters_as_escapes():
     assert rendered("{{ it }}", it="a\u202egnp.exe\x00") == r"a\u202egnp.exe\u0000"
+
+
+def test_no_character_that_is_shown_as_an_escape_is_printable():
+    deceptive = [chr(number) for number in range(0x110000) if html._DECEPTIVE.match(chr(number))]
+    assert len(deceptive) > 2_000
+    assert not [each for each in deceptive if each.isprintable()]
 
 
 def test_template_truncates_long_values_and_joins_lines():

@@ -5,13 +5,13 @@ Only what a process that died has left half-written is undone first, as SQLite d
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -74,16 +74,19 @@ SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
 WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way
 """
 _ALIAS = "SELECT alias FROM jobs WHERE remote_id = ? AND row = ? AND NOT gave_way"
-_SESSIONS = """
+_NO_END = "SELECT id FROM sessions WHERE ended_at IS NULL"
+_OF_THEM = f"WHERE EXISTS ({_NO_END}) AND session IN ({_NO_END}) GROUP BY session"
+"""Of sessions that recorded no end; where all did, none of what may be many changes is looked at."""
+_SESSIONS = f"""
 SELECT id, began_at, ended_at,
        max(began_at, coalesce(ended_at, 0), coalesce(sampled.at, 0), coalesce(changed.at, 0)),
        pid, host, version, settings, ended_because, exit_code,
        coalesce(stray_shells, 0), coalesce(uploads_saved, 0)
 FROM sessions
-LEFT JOIN (SELECT session, max(at) AS at FROM samples GROUP BY session) AS sampled ON sampled.session = id
-LEFT JOIN (SELECT session, max(at) AS at FROM history GROUP BY session) AS changed ON changed.session = id
+LEFT JOIN (SELECT session, max(at) AS at FROM samples {_OF_THEM}) AS sampled ON sampled.session = id
+LEFT JOIN (SELECT session, max(at) AS at FROM history {_OF_THEM}) AS changed ON changed.session = id
 ORDER BY id
-"""
+"""  # noqa: S608 - words of ours, no values
 
 
 _MAY_BE_BILLED = """
@@ -230,6 +233,8 @@ class LedgerReader:
         states: dict[str, dict[RowState, int]] = {}
         for cause, state, count in self._select(_CAUSES):
             states.setdefault(cause, {})[RowState(state)] = count
+        if not states:  # the other two look through all rows once more
+            return ()
         examples = self._examples(limit_examples)
         same: dict[str, str] = dict(self._select(_SAME_ERRORS))
         groups = [
@@ -274,29 +279,32 @@ class LedgerReader:
         """
         if row.result_offset is None or row.result_length is None:
             return None
-        return self._result_at((row.result_offset, row.result_length, row.result_digest), row.index, row.key)
+        place = row.result_offset, row.result_length, row.result_digest, row.index, row.key
+        return next(self._results_at((place,)))
 
-    def _result_at(self, place: tuple[int, int, str | None], index: int, key: str) -> dict[str, Any]:
-        """The line of ``results.jsonl`` at an offset, of a length and with a digest, of this row."""
-        offset, length, digest = place
+    def _results_at(
+        self, places: Iterable[tuple[int, int, str | None, int, str]]
+    ) -> Iterator[dict[str, Any]]:
+        """Lines of ``results.jsonl``, each by its offset, length and digest, and its row's index and key."""
         try:
-            if self._results is None:
-                self._results = os.fdopen(open_own(self.directory / RESULTS, os.O_RDONLY), "rb")
-            self._results.seek(offset)
-            line = self._results.read(length)
+            for offset, length, digest, index, key in places:
+                if self._results is None:
+                    self._results = os.fdopen(open_own(self.directory / RESULTS, os.O_RDONLY), "rb")
+                self._results.seek(offset)
+                line = self._results.read(length)
+                result = _parsed(line) if sha256(line).hexdigest() == digest else None
+                if result is None or result["key"] != key:
+                    raise LedgerError(
+                        f"{self.directory / RESULTS} does not hold what was recorded for row {index}, key "
+                        f"{key!r}: it was changed after it was written. Bring the file back as it was; or "
+                        f"move it away, and 'opus-async batch resume {self.directory}' fetches all results "
+                        "again without a bill"
+                    )
+                yield result
         except OSError as error:
             if out_of(error):
                 raise to_ledger_error(error, self.directory / RESULTS) from None
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
-        if hashlib.sha256(line).hexdigest() == digest:
-            result = _parsed(line)
-            if result["key"] == key:
-                return result
-        raise LedgerError(
-            f"{self.directory / RESULTS} does not hold what was recorded for row {index}, key "
-            f"{key!r}: it was changed after it was written. Bring the file back as it was; or move it "
-            f"away, and 'opus-async batch resume {self.directory}' fetches all results again without a bill"
-        )
 
     def _examples(self, limit: int) -> Mapping[str, list[StoredRow]]:
         examples: dict[str, list[StoredRow]] = {}

@@ -95,7 +95,8 @@ class StoredSession:
         id: Its number, from 1.
         began_at: In seconds since the epoch.
         ended_at: In seconds since the epoch; None while it works, and for ever when it died.
-        seen_at: The last moment of which it left a trace: its end, a sample, or a change of a row.
+        seen_at: Its end; where it recorded none, the last moment of which it left a trace: it began, took a
+            sample, or changed a row.
         pid: Its process id.
         host: The machine it ran on.
         version: Of this package.

@@ -51,7 +51,13 @@ def write(directory: Path) -> None:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
-    with LedgerReader(directory) as ledger, atomic_write(directory / FAILURES) as file:
+    with LedgerReader(directory) as ledger:
+        write_from(ledger)
+
+
+def write_from(ledger: LedgerReader) -> None:
+    """The same as :func:`write`, from a ledger that is open."""
+    with atomic_write(ledger.directory / FAILURES) as file:
         write_jsonl(file, lines(ledger))
 
 

@@ -75,8 +75,14 @@ def write(directory: Path) -> dict[str, Any]:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
-    summary = summarise(directory)
-    with atomic_write(directory / SUMMARY) as file:
+    with LedgerReader(directory) as ledger:
+        return write_from(ledger)
+
+
+def write_from(ledger: LedgerReader) -> dict[str, Any]:
+    """The same as :func:`write`, from a ledger that is open."""
+    summary = summary_of(ledger)
+    with atomic_write(ledger.directory / SUMMARY) as file:
         file.write(json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n")
     return summary
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opus_async.batch.ledger.report_queries import ReportQueries
 from opus_async.disk import atomic_write
 from opus_async.layout import REPORT
 from opus_async.reporting.extra import needed_for
 
-__all__ = ["REPORT", "write"]
+__all__ = ["REPORT", "write", "write_from"]
 
 
 def write(directory: Path) -> Path:
@@ -28,11 +29,17 @@ def write(directory: Path) -> Path:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
+    with needed_for(REPORT), ReportQueries(directory) as ledger, ledger.snapshot():
+        return write_from(ledger)
+
+
+def write_from(ledger: ReportQueries) -> Path:
+    """The same as :func:`write`, from a ledger that is open, as of the moment of its snapshot."""
     with needed_for(REPORT):  # here, so that a batch runs without the extra
         from opus_async.batch.report.page import page  # noqa: PLC0415
-        from opus_async.batch.report.report_data import load  # noqa: PLC0415
-    content = page(load(directory))
-    path = directory / REPORT
+        from opus_async.batch.report.report_data import read  # noqa: PLC0415
+    content = page(read(ledger))
+    path = ledger.directory / REPORT
     with atomic_write(path, private=False) as file:  # it is made to be passed on
         file.write(content)
     return path

@@ -51,6 +51,9 @@ class OutputCounter:
                 if name in self._counts or len(self._counts) >= _MOST_NAMES:
                     continue
                 counts = self._counts[name] = {}
+            if type(value) is str and value in counts:  # a word that is known, as most are
+                counts[value] += 1
+                continue
             word = _word(value)
             if word is not None:
                 counts[word] = counts.get(word, 0) + 1

@@ -229,56 +229,61 @@ def load(directory: Path) -> ReportData:
     Raises:
         LedgerError: There is no ledger, or it cannot be read.
     """
-    process = holder(directory)
     with ReportQueries(directory) as ledger, ledger.snapshot():
-        now = time.time()
-        counts = ledger.counts()
-        sessions = _sessions(ledger, now, at_work=process is not None)
-        spans = [session.span for session in sessions]
-        timed = "completed" if counts.completed else "ended"
-        times = ledger.row_times(completed=timed == "completed", slowest=SLOWEST)
-        stages = {name: Distribution.of(each) for name, each in times.stages.items()}
-        groups = _groups(ledger)
-        ends = EventBins(spans)
-        for session, at, completed in ledger.ends():
-            ends.add(session, at, COMPLETED if completed else NOT_COMPLETED)  # no row that a person decided
-        in_flight, waiting = Samples(spans), Samples(spans)
-        for session, at, holding, parked in ledger.standing():
-            in_flight.add(session, at, holding)
-            waiting.add(session, at, parked)
-        started_again, ordered_again = ledger.repeated()
-        return ReportData(
-            directory=directory,
-            made_at=now,
-            meta=ledger.meta,
-            process=process,
-            counts=counts,
-            unknown_started=ledger.unknown_started() if counts.unknown else 0,
-            attempts=ledger.attempts(),
-            started_again=started_again,
-            ordered_again=ordered_again,
-            identical=ledger.identical(),
-            sessions=sessions,
-            timed=timed,
-            timed_in_part=times.in_part,
-            run_time=_run_time(ledger.meta.stages, stages),
-            row_time=stages.pop(TOTAL, None),
-            stages=stages,
-            groups=groups[:GROUPS],
-            other_causes=len(groups[GROUPS:]),
-            other_failures=sum(group.count for group in groups[GROUPS:]),
-            slowest=times.slowest,
-            ends=list(ends),
-            column_seconds=ends.width,
-            in_flight=in_flight,
-            waiting=waiting,
-            bottlenecks=_bottlenecks(ledger),
-            files=ledger.named_files(),
-            outputs=_outputs(ledger),
-            downloads=ledger.downloads(),
-            cost=ledger.cost(),
-            outlook=_outlook(ledger, sessions, counts),
-        )
+        return read(ledger)
+
+
+def read(ledger: ReportQueries) -> ReportData:
+    """The same as :func:`load`, of a ledger that is open; inside of its snapshot."""
+    process = holder(ledger.directory)
+    now = time.time()
+    counts = ledger.counts()
+    sessions = _sessions(ledger, now, at_work=process is not None)
+    spans = [session.span for session in sessions]
+    timed = "completed" if counts.completed else "ended"
+    times = ledger.row_times(completed=timed == "completed", slowest=SLOWEST)
+    stages = {name: Distribution.of(each) for name, each in times.stages.items()}
+    groups = _groups(ledger)
+    ends = EventBins(spans)
+    for (session, completed), moments in ledger.ends().items():
+        ends.add_all(session, moments, COMPLETED if completed else NOT_COMPLETED)  # none a person decided
+    in_flight, waiting = Samples(spans), Samples(spans)
+    for session, at, holding, parked in ledger.standing():
+        in_flight.add(session, at, holding)
+        waiting.add(session, at, parked)
+    started_again, ordered_again = ledger.repeated()
+    return ReportData(
+        directory=ledger.directory,
+        made_at=now,
+        meta=ledger.meta,
+        process=process,
+        counts=counts,
+        unknown_started=ledger.unknown_started() if counts.unknown else 0,
+        attempts=ledger.attempts(),
+        started_again=started_again,
+        ordered_again=ordered_again,
+        identical=ledger.identical(),
+        sessions=sessions,
+        timed=timed,
+        timed_in_part=times.in_part,
+        run_time=_run_time(ledger.meta.stages, stages),
+        row_time=stages.pop(TOTAL, None),
+        stages=stages,
+        groups=groups[:GROUPS],
+        other_causes=len(groups[GROUPS:]),
+        other_failures=sum(group.count for group in groups[GROUPS:]),
+        slowest=times.slowest,
+        ends=list(ends),
+        column_seconds=ends.width,
+        in_flight=in_flight,
+        waiting=waiting,
+        bottlenecks=_bottlenecks(ledger),
+        files=ledger.named_files(),
+        outputs=_outputs(ledger),
+        downloads=ledger.downloads(),
+        cost=ledger.cost(),
+        outlook=_outlook(ledger, sessions, counts),
+    )
 
 
 def _outlook(ledger: ReportQueries, sessions: Sequence[Session], counts: Counts) -> Outlook:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from opus_async.batch import report
 from opus_async.batch.choices import FINISHED
+from opus_async.batch.ledger.report_queries import ReportQueries
 from opus_async.batch.observer import BatchObserver, Notify, ending_of, reason_text
 from opus_async.batch.options import EVERYTHING, RunSettings, SessionGoal
 from opus_async.batch.outputs import failures, summary
@@ -302,10 +303,20 @@ def write_reports(directory: Path, notice: Notify) -> dict[str, Any] | None:
     Returns:
         The summary; None where it could not be written.
     """
-    written: dict[Callable[[Path], Any], Any] = {}
-    for write in (failures.write, summary.write, report.write):
-        try:
-            written[write] = write(directory)
-        except (OSError, OpusError) as error:
-            notice(f"{write.__module__.rpartition('.')[2]} could not be written: {error}")
-    return written.get(summary.write)
+    writers: dict[str, Callable[[ReportQueries], Any]] = {
+        "failures": failures.write_from,
+        "summary": summary.write_from,
+        "report": report.write_from,
+    }
+    written: dict[str, Any] = {}
+    try:
+        with ReportQueries(directory) as ledger, ledger.snapshot():  # once: opening costs more than a file
+            for name, write in writers.items():
+                try:
+                    written[name] = write(ledger)
+                except (OSError, OpusError) as error:
+                    notice(f"{name} could not be written: {error}")
+    except (OSError, OpusError) as error:  # of the ledger: it could not be opened
+        for name in writers:
+            notice(f"{name} could not be written: {error}")
+    return written.get("summary")
