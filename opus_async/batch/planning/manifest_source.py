@@ -242,7 +242,7 @@ async def planned_in(
         pay_again: Whether rows may run that look like rows of this batch that have run.
         same: Whether the manifest is, by its stamp, what was planned before.
         retry: As in :func:`opus_async.batch.planning.plan.plan`.
-        ahead: Likewise.
+        ahead: As in :func:`opus_async.batch.planning.plan.plan`.
 
     Raises:
         ManifestError: It cannot be planned, or rows that have run would run again. Nothing was changed.

@@ -90,8 +90,8 @@ def row_key_without_files(
 
     Args:
         binding: As for :func:`row_key`.
-        cells: Likewise.
-        base: Likewise.
+        cells: As for :func:`row_key`.
+        base: As for :func:`row_key`.
         given: What :func:`given_key` said of it.
         content: What :func:`cells_digest` said of it.
     """
