@@ -78,7 +78,10 @@ class Launcher(Generic[BoundT, ReadyT]):
         return self._start(run, request, recovered)
 
     async def _confirm_exists(self, run: JobRun, request: JobRequest, read_status: ReadStatus) -> bool:
-        """Raise if there is no such job. An end that is not COMPLETED is left to the watcher to confirm."""
+        """Raise if there is no such job; False if there is, as it was not started here.
+
+        An end that is not COMPLETED is left to the watcher to confirm.
+        """
         check(request)
         run.enter_stage(self._platform.stages.watch)
         status = await read_status()
@@ -88,7 +91,7 @@ class Launcher(Generic[BoundT, ReadyT]):
         return False
 
     async def _ask_previous_job(self, run: JobRun, recovered: RecoveredJob, retry: RetryRequest) -> bool:
-        """Ask the earlier job of a request that is tried again; returns if it counts after all."""
+        """Ask the earlier job of a request that is tried again; False if it counts after all, as above."""
         run.enter_stage(self._platform.stages.watch)
         status = await self._old_jobs.ask(
             run.known_id, retry, accepted=recovered.start_accepted, doubt=recovered.doubt
