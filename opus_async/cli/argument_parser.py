@@ -96,7 +96,7 @@ class ArgumentParser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong, or what is missing, with an example, and not all there is; exit with 2."""
+        """Print what is wrong, or what is missing with an example, without the usage; exit with 2."""
         missing = self._missing(message)
         told = [*missing, *self._example()] if missing else [f"{self.prog}: error: {message}"]
         self.exit(_USAGE, "\n".join([*told, f"All options: {self.prog} --help"]) + "\n")
@@ -153,7 +153,7 @@ class ArgumentParser(argparse.ArgumentParser):
         lines = {word: f"{self.prog} {word}" for word in words} | self._elsewhere
         meant = did_you_mean(value, lines, lines)
         raise argparse.ArgumentError(
-            None, f"{self.prog} has no command {value!r}{meant} (choose from {', '.join(words)})"
+            None, f"there is no command {value!r}{meant} (choose from {', '.join(words)})"
         )
 
     def _misspelt(self, args: Sequence[str]) -> list[str]:

@@ -275,10 +275,12 @@ class Sender:
 
 @dataclass(slots=True, eq=False, repr=False)
 class _Sending(Generic[ValueT]):
-    """A request while it is being sent, secrets included; what is not told here is in :meth:`Sender.send`.
+    """A request while it is being sent, secrets included; called for each attempt.
+
+    What is not told here is in :meth:`Sender.send`.
 
     Attributes:
-        sender: Sends it once, when this is called.
+        sender: Makes the attempts.
         body: The JSON; None for none.
         headers: What it was last authenticated with.
         shown: Its URL without the query.

@@ -278,9 +278,10 @@ def read(directory: Path, kind: type[SummaryT]) -> SummaryT:
         return kind.model_validate_json(content)
     except ValidationError as error:
         made = "a batch" if (directory / LEDGER).exists() else _other_command(content, kind)
-        problem = f"is of {made}, and what is wanted is one of {_COMMANDS[kind]}"
         if made is None:
             problem = f"cannot be used: {_first(error)}"
+        else:
+            problem = f"is of {made}, and what is wanted is one of {_COMMANDS[kind]}"
         raise LoadRefused(f"{SUMMARY} of {text.quoted(directory)} {problem}") from None
 
 

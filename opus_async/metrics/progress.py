@@ -52,7 +52,9 @@ class Progress:
         until_ordered: Whether a row is done with once it is ordered.
         retries: Cause -> attempts that failed and were followed by another.
         answered: Counts an answer: :meth:`.traffic.Traffic.answered` itself, as one call for each is enough.
-        stage_changed: Counts a stage: :meth:`.jobs_by_stage.JobsByStage.stage_changed` itself.
+            A subclass cannot override it.
+        stage_changed: Counts a stage: :meth:`.jobs_by_stage.JobsByStage.stage_changed` itself, in the same
+            way.
     """
 
     def __init__(

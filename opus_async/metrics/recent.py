@@ -28,7 +28,7 @@ class Recent(Generic[SlotT]):
         self._slots: deque[SlotT] = deque()
         self._ends: deque[float] = deque()
         self._present, self._end = slot(), float("-inf")
-        """The last of both, where there are any."""
+        """The last slot and its end; one of its own before the first."""
 
     def present(self) -> SlotT:
         """The slot of what happens now."""

@@ -223,8 +223,8 @@ class OpusPlatform:
         request: JobRequest,
         *,
         starts_sent: int = 0,  # noqa: ARG002 - a job shows by itself whether it was started
-        accepted: bool = False,  # noqa: ARG002 - it shows that, too
-        overtaken: bool = False,  # noqa: ARG002 - it shows that, too
+        accepted: bool = False,  # noqa: ARG002 - a job shows by itself whether it was started
+        overtaken: bool = False,  # noqa: ARG002 - a job shows by itself whether it was started
         other_version: bool = False,
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:

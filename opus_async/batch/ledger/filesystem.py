@@ -61,6 +61,7 @@ def of_mounts(path: Path, mounts: Iterable[tuple[str, str]]) -> str | None:
     """
     inside = f"{path}/"
     holding = [(point, kind) for point, kind in mounts if inside.startswith(f"{point.rstrip('/')}/")]
+    # Of equals, max() gives the first.
     return max(reversed(holding), key=lambda mount: len(mount[0]), default=(None, None))[1]
 
 

@@ -236,7 +236,7 @@ class SqliteJournal:
 
 
 class _Intent(Claim):
-    """An order to start that is about to leave: one object, as all rows that wait for a commit have one.
+    """An order to start that is about to leave, until it is durable; one object, as hundreds wait.
 
     Args:
         step: What is written of it.
@@ -252,7 +252,7 @@ class _Intent(Claim):
         self._step, self._held, self._before, self._journal = step, held, before, journal
 
     def __call__(self, store: Store) -> None:
-        """Write it."""
+        """Add it to the group of the store, as the writer has it done."""
         store.step(self._step, self)
 
     def settle(self, _: None) -> None:

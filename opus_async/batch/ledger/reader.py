@@ -74,8 +74,8 @@ SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
 WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way
 """
 _ALIAS = "SELECT alias FROM jobs WHERE remote_id = ? AND row = ? AND NOT gave_way"
-_NO_END = "SELECT id FROM sessions WHERE ended_at IS NULL"
-_OF_THEM = f"WHERE EXISTS ({_NO_END}) AND session IN ({_NO_END}) GROUP BY session"
+_UNENDED = "SELECT id FROM sessions WHERE ended_at IS NULL"
+_OF_UNENDED = f"WHERE EXISTS ({_UNENDED}) AND session IN ({_UNENDED}) GROUP BY session"
 """Of sessions that recorded no end; where all did, none of what may be many changes is looked at."""
 _SESSIONS = f"""
 SELECT id, began_at, ended_at,
@@ -83,8 +83,8 @@ SELECT id, began_at, ended_at,
        pid, host, version, settings, ended_because, exit_code,
        coalesce(stray_shells, 0), coalesce(uploads_saved, 0)
 FROM sessions
-LEFT JOIN (SELECT session, max(at) AS at FROM samples {_OF_THEM}) AS sampled ON sampled.session = id
-LEFT JOIN (SELECT session, max(at) AS at FROM history {_OF_THEM}) AS changed ON changed.session = id
+LEFT JOIN (SELECT session, max(at) AS at FROM samples {_OF_UNENDED}) AS sampled ON sampled.session = id
+LEFT JOIN (SELECT session, max(at) AS at FROM history {_OF_UNENDED}) AS changed ON changed.session = id
 ORDER BY id
 """  # noqa: S608 - words of ours, no values
 

@@ -216,7 +216,7 @@ class ReportQueries(LedgerReader):
                 if whole and (total := timings.get(TOTAL, 0.0)) > 0 and total >= shortest:
                     add = heapq.heappush if len(longest) < slowest else heapq.heappushpop
                     add(longest, (total, -index, -row))
-                    if len(longest) == slowest:
+                    if 0 < slowest == len(longest):
                         shortest = longest[0][0]
         return RowTimes(
             stages={name: seconds for name, seconds in stages.items() if seconds},

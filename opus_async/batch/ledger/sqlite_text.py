@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from json.encoder import encode_basestring_ascii as encoded
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, overload
 
 _TEXTS = {str}
@@ -29,5 +29,5 @@ def encode(text: str | None) -> str | None:
 def dumps(values: Mapping[str, Any]) -> str:
     """JSON in ASCII: there is no text that it cannot hold."""
     if {*map(type, values.values())} == _TEXTS:  # most rows: to set up an encoder costs more than to encode
-        return f"{{{', '.join([f'{encoded(name)}: {encoded(text)}' for name, text in values.items()])}}}"
+        return f"{{{', '.join([f'{_quoted(name)}: {_quoted(text)}' for name, text in values.items()])}}}"
     return json.dumps(dict(values))

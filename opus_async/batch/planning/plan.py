@@ -53,7 +53,7 @@ async def plan(
     """Plan every row of a manifest. Nothing of it counts until the ledger is told to confirm the plan.
 
     Args:
-        manifest: Streamed once.
+        manifest: Streamed once, unless it is planned already.
         binding: From cells to inputs, files and keys.
         store: Where they go.
         digests: Reads files, for keys that are made of content.
@@ -63,7 +63,8 @@ async def plan(
             unknown, for a person to decide.
         skip_invalid: Whether rows that cannot be read are planned as failed; else none is planned.
         retry: States whose rows are to be tried again.
-        ahead: What has planned the rows of this manifest already, unless it gave up.
+        ahead: What has planned the rows of this manifest already; they are those of a new batch, and all can
+            run. If it gave up, they are planned here.
         on_progress: Told how many rows are planned so far.
 
     Returns:
@@ -118,8 +119,9 @@ async def plan(
 class PlanAhead:
     """Plans the rows of a manifest while they are checked, so that it is not read a second time.
 
-    It gives up, and leaves nothing, at the first row that cannot be run or that an earlier batch had, and
-    where the ledger refuses a row: :func:`plan` reads the manifest then, and tells what is wrong.
+    It gives up, and leaves nothing, at the first row that cannot be run or that an earlier batch had, where
+    the manifest changes, and where the ledger refuses a row or fails: :func:`plan` reads the manifest then,
+    and tells what is wrong.
 
     Args:
         manifest: Not read yet; its rows name no files.
@@ -188,7 +190,7 @@ class PlanAhead:
     async def _give_up(self) -> None:
         self._given_up = True
         self._chunk = []
-        with suppress(LedgerError):  # whoever asks the ledger next is told
+        with suppress(LedgerError):  # the check goes on, and whoever asks the ledger after it is told
             await self._store.abandon_plan()
 
 

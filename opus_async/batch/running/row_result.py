@@ -23,7 +23,7 @@ _STATES = {
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 """Made once: ``json.dumps`` makes one for each line."""
 _PARTS = 10_000
-"""Of a second, to which timings are rounded: ``round(seconds, 4)`` gives the same in twice the time."""
+"""Of a second, to which timings are rounded: ``round(seconds, 4)`` takes twice the time."""
 
 
 def from_outcome(

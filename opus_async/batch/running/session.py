@@ -316,7 +316,7 @@ def write_reports(directory: Path, notice: Notify) -> dict[str, Any] | None:
                     written[name] = write(ledger)
                 except (OSError, OpusError) as error:
                     notice(f"{name} could not be written: {error}")
-    except (OSError, OpusError) as error:  # of the ledger: it could not be opened
+    except (OSError, OpusError) as error:  # of the ledger: it could not be opened or read
         for name in writers:
             notice(f"{name} could not be written: {error}")
     return written.get("summary")

@@ -41,12 +41,12 @@ class FirstSeen(NamedTuple):
 class DuplicateIndex:
     """Rows and files seen so far: a few rows in memory, all else in a temporary database.
 
-    That goes with :meth:`close`, or the process.
+    The database goes with :meth:`close`, or the process.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, FirstSeen] = {}
-        """By name; all of them are in the database once they are too many."""
+        self._rows: dict[bytes, FirstSeen] | None = {}
+        """By name; None once they were too many: then they are in the database."""
         self._stored: sqlite3.Connection | None = None
         """Made when it is needed: most manifests need none."""
 
@@ -62,13 +62,14 @@ class DuplicateIndex:
             The first row of this name; None when this is the first.
         """
         short = _short(name)
-        if len(self._rows) < _IN_MEMORY:
+        if self._rows is not None:
             first = self._rows.get(short)
             if first is None:
                 self._rows[short] = FirstSeen(where, content)
                 if len(self._rows) == _IN_MEMORY:
-                    rows = ((name, row.content, row.where) for name, row in sorted(self._rows.items()))
-                    self._database.executemany("INSERT INTO rows VALUES (?, ?, ?)", rows)
+                    entries = ((key, row.content, row.where) for key, row in sorted(self._rows.items()))
+                    self._database.executemany("INSERT INTO rows VALUES (?, ?, ?)", entries)
+                    self._rows = None
             return first
         entry = (short, content, where)
         if self._database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", entry).rowcount:
