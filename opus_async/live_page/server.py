@@ -17,6 +17,7 @@ from opus_async.errors import OpusError
 from opus_async.live_page.guard import is_token, names_loopback, new_token
 from opus_async.live_page.publisher import Event, Publisher
 from opus_async.live_page.source import Source
+from opus_async.transport.servers import stop_listening
 
 ADDRESS = "127.0.0.1"
 MAX_CONNECTIONS = 32
@@ -72,7 +73,8 @@ async def serving(source: Source, *, port: int = 0) -> AsyncIterator[str]:
             farewell = _HURRY
             raise
         finally:
-            listening.close()
+            await stop_listening(listening)
+            await asyncio.sleep(0)  # what it has accepted reaches the answers, which end it
             if farewell != _HURRY:
                 await publisher.end()
             answers.pre_shutdown()

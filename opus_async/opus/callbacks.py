@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, cast
 
 from opus_async.arguments import SECRET_TEXT, Kind, checked, number
 from opus_async.errors import ConfigurationError
-from opus_async.opus.connection_guard import MAX_CONNECTIONS, ConnectionGuard
+from opus_async.opus.connection_guard import HEAD_SECONDS, MAX_CONNECTIONS, ConnectionGuard
 from opus_async.transport.rates import TokenBucket
+from opus_async.transport.servers import stop_listening
 from opus_async.wire.excerpts import CALLBACK_MARK
 
 if TYPE_CHECKING:
@@ -184,7 +185,13 @@ class CallbackReceiver:
         ours = self.public_url is None
         try:
             server = await asyncio.get_running_loop().create_server(
-                guard, host, port, ssl=ssl_context, reuse_address=True, backlog=MAX_CONNECTIONS
+                guard,
+                host,
+                port,
+                ssl=ssl_context,
+                ssl_handshake_timeout=None if ssl_context is None else HEAD_SECONDS,
+                reuse_address=True,
+                backlog=MAX_CONNECTIONS,
             )
             if ours:
                 scheme = "http" if ssl_context is None else "https"
@@ -193,11 +200,12 @@ class CallbackReceiver:
             try:
                 yield self.public_url or ""
             finally:
-                server.close()
+                await stop_listening(server)
         finally:
             if ours:
                 self.public_url = None  # nobody listens there any more
             await runner.cleanup()
+            guard.closed = True
 
     def url_for(self, job_id: str, platform: str = "") -> str:
         """The callback URL of one job, a secret.

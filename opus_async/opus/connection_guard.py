@@ -32,6 +32,10 @@ class ConnectionGuard:
         most: Connections at once; when one more comes, the one that has waited longest for a request is cut
             off, or else the oldest.
         seconds: Until a request has begun, and until it is answered.
+
+    Attributes:
+        closed: Set once the server is gone. A connection that was accepted right before reaches its protocol
+            after that, and is cut off there: the server would not know of it, and leave it open.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class ConnectionGuard:
         self._serve = serve
         self._most = most
         self.head_seconds, self.request_seconds = seconds
+        self.closed = False
         self._open: dict[asyncio.BaseTransport, _Guarded] = {}
         """In the order in which they came."""
 
@@ -90,6 +95,10 @@ class _Guarded(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self._guard.closed:
+            self._inner = asyncio.Protocol()
+            self._transport.abort()
+            return
         self._guard.made(self, self._transport)
         self.wait_for_a_request()
         self._inner.connection_made(transport)

@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import web
@@ -168,7 +168,15 @@ class Simulator:
     async def stop(self) -> None:
         """Close every server; requests in flight get a fifth of a second."""
         for listener in self._listeners:
+            for listening in listener.sockets:
+                with suppress(NotImplementedError):  # a loop of Windows has no readers
+                    asyncio.get_running_loop().remove_reader(listening.fileno())
+        # A connection has its transport, and then its server, in the steps after it was accepted; Python 3.11
+        # fails to make the transport for a listener that was closed in between.
+        await asyncio.sleep(0)
+        for listener in self._listeners:
             listener.close()
+        await asyncio.sleep(0)
         for server in self._servers:
             server.pre_shutdown()
         if self._handlers:

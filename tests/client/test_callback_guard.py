@@ -7,7 +7,9 @@ import functools
 import shutil
 import ssl
 import subprocess
+from contextlib import asynccontextmanager
 
+import late_connections
 import pytest
 
 from opus_async import CallbackReceiver
@@ -158,3 +160,33 @@ async def test_connection_guard_closes_idle_tls_connection(monkeypatch, contexts
         assert (await genuine.hear()).startswith(b"HTTP/1.1 204")
         quiet = await Caller.connected(port, ssl=trusting)
         await quiet.hear()
+
+
+@asynccontextmanager
+async def receiving():
+    async with CallbackReceiver().listening() as url:
+        yield int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("steps", late_connections.STEPS)
+async def test_connection_that_comes_as_the_receiver_closes_is_ended(steps):
+    assert await late_connections.is_ended(receiving(), steps)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_connection_that_reaches_its_protocol_after_the_end_is_cut_off(closed):
+    served = []
+
+    class Serving(asyncio.Protocol):
+        def connection_made(self, transport):
+            served.append(transport)
+            transport.close()
+
+    guard = ConnectionGuard(Serving)
+    guard.closed = closed
+    server = await asyncio.get_running_loop().create_server(guard, "127.0.0.1", 0)
+    caller = await Caller.connected(server.sockets[0].getsockname()[1])
+    assert await caller.hear() == b""
+    server.close()
+    assert len(served) == (not closed)
+    assert len(guard) == 0

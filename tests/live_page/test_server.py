@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 
 import aiohttp
+import late_connections
 import pytest
 from live_pages import PATIENCE, Counter, port_of, viewing
 
@@ -282,3 +284,14 @@ async def test_rendering_takes_a_bounded_share_of_a_core(monkeypatch):
         assert b"number is 0" in (await pages.page()).html
         now = 30.0
         assert b"number is 1" in (await pages.page()).html
+
+
+@asynccontextmanager
+async def listening():
+    async with serving(Counter()) as url:
+        yield port_of(url)
+
+
+@pytest.mark.parametrize("steps", late_connections.STEPS)
+async def test_connection_that_comes_as_the_page_closes_is_ended(steps):
+    assert await late_connections.is_ended(listening(), steps)

@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import aiohttp
+import late_connections
 import pytest
 
 from opus_async.simulator import Simulator, SimulatorConfig, SimulatorProcess, SimulatorStartError
@@ -366,3 +368,14 @@ def test_simulator_package_exports_its_public_names():
     assert set(package.__all__) == set(package._HOMES)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         package.nothing  # noqa: B018 - the access is the test
+
+
+@asynccontextmanager
+async def simulating():
+    async with Simulator(SimulatorConfig()) as simulator:
+        yield int(simulator.base_url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("steps", late_connections.STEPS)
+async def test_connection_that_comes_as_the_simulator_stops_is_ended(steps):
+    assert await late_connections.is_ended(simulating(), steps)
