@@ -242,25 +242,30 @@ async def planned_in(
         pay_again: Whether rows may run that look like rows of this batch that have run.
         same: Whether the manifest is, by its stamp, what was planned before.
         retry: As in :func:`opus_async.batch.planning.plan.plan`.
-        ahead: As in :func:`opus_async.batch.planning.plan.plan`.
+        ahead: What has planned the rows of a new batch already, all of which can run. If it gave up, they are
+            planned here.
 
     Raises:
         ManifestError: It cannot be planned, or rows that have run would run again. Nothing was changed.
     """
     try:
-        planned, columns = await plan(
-            manifest,
-            binding,
-            store,
-            digests=FileDigests(store, memory),
-            problems=problems,
-            world=world,
-            accept_second_bill=rules.accept_second_bill,
-            skip_invalid=rules.skip_invalid,
-            retry=retry,
-            ahead=ahead,
-            on_progress=lambda rows: watching.planning("planned", rows),
-        )
+        if ahead is not None and await ahead.end():
+            watching.planning("planned", ahead.rows)
+            planned = await store.end_plan()
+            columns: Sequence[str] = list(ahead.columns)
+        else:
+            planned, columns = await plan(
+                manifest,
+                binding,
+                store,
+                digests=FileDigests(store, memory),
+                problems=problems,
+                world=world,
+                accept_second_bill=rules.accept_second_bill,
+                skip_invalid=rules.skip_invalid,
+                retry=retry,
+                on_progress=lambda rows: watching.planning("planned", rows),
+            )
         if not force:
             _refuse_changed(planned)
         if not pay_again:

@@ -47,13 +47,12 @@ async def plan(
     accept_second_bill: bool,
     skip_invalid: bool,
     retry: Sequence[RowState] = (),
-    ahead: PlanAhead | None = None,
     on_progress: OnProgress,
 ) -> tuple[Planned, Sequence[str]]:
     """Plan every row of a manifest. Nothing of it counts until the ledger is told to confirm the plan.
 
     Args:
-        manifest: Streamed once, unless it is planned already.
+        manifest: Streamed once.
         binding: From cells to inputs, files and keys.
         store: Where they go.
         digests: Reads files, for keys that are made of content.
@@ -63,8 +62,6 @@ async def plan(
             unknown, for a person to decide.
         skip_invalid: Whether rows that cannot be read are planned as failed; else none is planned.
         retry: States whose rows are to be tried again.
-        ahead: What has planned the rows of this manifest already; they are those of a new batch, and all can
-            run. If it gave up, they are planned here.
         on_progress: Told how many rows are planned so far.
 
     Returns:
@@ -73,9 +70,6 @@ async def plan(
     Raises:
         ManifestError: The manifest or rows of it cannot be read, or it changed while it was.
     """
-    if ahead is not None and await ahead.end():
-        on_progress(ahead.rows)
-        return await store.end_plan(), list(ahead.columns)
     stamp = manifest.stamp()
     await store.begin_plan()
     if retry:

@@ -56,19 +56,15 @@ class EventBins:
 
     def add(self, span: int, at: float, kind: str, number: int = 1) -> None:
         """Count an event, or so many at once; what is outside of its span is left out."""
-        bins = self._bins.get(span)
-        if not bins or not bins[0].began <= at <= bins[-1].ended:
-            return
-        place = int((at - bins[0].began) / bins[0].seconds)
-        bins[min(place, len(bins) - 1)].counts[kind] += number
+        self.add_all(span, (at,), kind, number)
 
-    def add_all(self, span: int, moments: Iterable[float], kind: str) -> None:
-        """Count many events of one kind; those outside of their span are left out."""
+    def add_all(self, span: int, moments: Iterable[float], kind: str, each: int = 1) -> None:
+        """Count an event, or so many, at each moment; what is outside of its span is left out."""
         if bins := self._bins.get(span):
             began, ended, seconds = bins[0].began, bins[-1].ended, bins[0].seconds
             places = Counter([int((at - began) / seconds) for at in moments if began <= at <= ended])
-            for place, number in places.items():
-                bins[min(place, len(bins) - 1)].counts[kind] += number
+            for place, times in places.items():
+                bins[min(place, len(bins) - 1)].counts[kind] += times * each
 
     def __iter__(self) -> Iterator[Bin]:
         for bins in self._bins.values():
